@@ -1,0 +1,196 @@
+"""The program: variables, literals, equations, and the Jaxpr that holds them.
+
+    Jaxpr(constvars, consts, invars, eqns, outvars)
+
+A variable is bound once, by an input, a constant or one equation, and read
+later.  Variables and programs compare by identity; `same_program` in
+`ir/alpha.py` compares meaning.  Objects here are immutable by convention:
+a pass makes a new program (`Jaxpr.replace`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from minijax.ir.types import ArrayType, scalar_type
+
+if TYPE_CHECKING:
+    from minijax.ir.op import Op
+
+
+class Var:
+    """A variable: nothing but an identity and a type."""
+
+    __slots__ = ("type",)
+
+    def __init__(self, type: ArrayType) -> None:
+        self.type = type
+
+
+class Literal:
+    """A scalar written into the program: a Python scalar (weak) or a NumPy scalar."""
+
+    __slots__ = ("value", "type")
+
+    def __init__(self, value: Any, type: ArrayType | None = None) -> None:
+        known = type or scalar_type(value)
+        assert known is not None, f"a literal is a scalar, got {value!r}"
+        self.value = value
+        self.type = known
+
+
+Atom = Var | Literal
+
+
+class Source:
+    """Where a piece of user code is: a code object and an instruction offset.
+
+    Cheap to make while tracing; line and column are looked up when asked for.
+    """
+
+    __slots__ = ("code", "offset")
+
+    def __init__(self, code: Any, offset: int) -> None:
+        self.code = code
+        self.offset = offset
+
+    @property
+    def file(self) -> str:
+        """Path of the file."""
+        return str(self.code.co_filename)
+
+    @property
+    def function(self) -> str:
+        """Qualified name of the function."""
+        return str(self.code.co_qualname)
+
+    @property
+    def line(self) -> int:
+        """Line number, counted from 1; 0 if the code object has none."""
+        for index, position in enumerate(self.code.co_positions()):
+            if index * 2 == self.offset:
+                return position[0] or 0
+        return 0
+
+    def __repr__(self) -> str:
+        return f"{self.file}:{self.line} ({self.function})"
+
+
+class Origin:
+    """Which transform made an equation, and from what.
+
+    `transform` is the name of the interpreter whose rule ran, `op` the op whose rule it was,
+    `equation` the earlier equation if the program had one, and `parent` the origin in force
+    when the rule ran (transforms nest).
+    """
+
+    __slots__ = ("transform", "op", "equation", "parent")
+
+    def __init__(self, transform: str, op: Op, equation: Equation | None = None,
+                 parent: Origin | None = None) -> None:
+        self.transform = transform
+        self.op = op
+        self.equation = equation
+        self.parent = parent
+
+    def chain(self) -> Iterator[Origin]:
+        """This origin, then those of the transforms around it and of the earlier equation."""
+        origin: Origin | None = self
+        while origin is not None:
+            yield origin
+            origin = origin.parent
+
+    def __repr__(self) -> str:
+        return ", ".join(f"{origin.transform} of {origin.op.name}" for origin in self.chain())
+
+
+class Equation:
+    """`outvars = op[params] inputs`, with the source line and the origin it came from."""
+
+    __slots__ = ("op", "inputs", "outvars", "params", "source", "origin")
+
+    def __init__(self, op: Op, inputs: Sequence[Atom], outvars: Sequence[Var], params: dict[str, Any],
+                 source: Source | None = None, origin: Origin | None = None) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.outvars = outvars
+        self.params = params
+        self.source = source
+        self.origin = origin
+
+    @property
+    def primitive(self) -> Op:
+        """JAX's name for `op`."""
+        return self.op
+
+    @property
+    def invars(self) -> Sequence[Atom]:
+        """JAX's name for `inputs`."""
+        return self.inputs
+
+    def replace(self, **changes: Any) -> Equation:
+        """This equation with some of its fields changed."""
+        fields = {name: getattr(self, name) for name in Equation.__slots__}
+        return Equation(**{**fields, **changes})
+
+
+class Jaxpr:
+    """A program with its array constants.
+
+    `constvars[i]` is bound to `consts[i]`.  `debug_name` is the traced function's name.
+    `cache` holds what transforms derive from this program, and dies with it.
+    """
+
+    __slots__ = ("constvars", "consts", "invars", "eqns", "outvars", "debug_name", "cache", "__weakref__")
+
+    def __init__(self, constvars: Sequence[Var], consts: Sequence[Any], invars: Sequence[Var],
+                 eqns: Sequence[Equation], outvars: Sequence[Atom], debug_name: str = "") -> None:
+        self.constvars = tuple(constvars)
+        self.consts = tuple(consts)
+        self.invars = tuple(invars)
+        self.eqns = tuple(eqns)
+        self.outvars = tuple(outvars)
+        self.debug_name = debug_name
+        self.cache: dict[Any, Any] = {}
+
+    @property
+    def in_types(self) -> tuple[ArrayType, ...]:
+        """Types of the inputs, constants not included."""
+        return tuple(v.type for v in self.invars)
+
+    @property
+    def out_types(self) -> tuple[ArrayType, ...]:
+        """Types of the results."""
+        return tuple(v.type for v in self.outvars)
+
+    @property
+    def effects(self) -> frozenset[str]:
+        """Effects of the program: the union over its equations."""
+        return frozenset().union(*(eqn.op.effects_of(eqn.params) for eqn in self.eqns))
+
+    def replace(self, **changes: Any) -> Jaxpr:
+        """This program with some of its fields changed, and an empty cache."""
+        fields = {name: getattr(self, name) for name in Jaxpr.__slots__[:6]}
+        return Jaxpr(**{**fields, **changes})
+
+    def __repr__(self) -> str:
+        return show(self)
+
+
+def held_programs(params: dict[str, Any]) -> Iterator[Jaxpr]:
+    """The programs among an equation's parameters, those inside tuples included."""
+    for value in params.values():
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, Jaxpr):
+                yield item
+
+
+def show(jaxpr: Jaxpr, **options: Any) -> str:
+    """The text of a program; `ir/text.py` puts the printer here."""
+    return printer(jaxpr, **options)
+
+
+def printer(jaxpr: Jaxpr, **options: Any) -> str:
+    """Stands in until `ir/text.py` is imported."""
+    return f"<Jaxpr {jaxpr.debug_name} with {len(jaxpr.eqns)} equations>"
