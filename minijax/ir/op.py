@@ -4,9 +4,9 @@ Values are positional, parameters are keywords, results are always a tuple:
 
     type(*types, **params) -> tuple of ArrayType
     eval(*arrays, **params) -> tuple of np.ndarray              the NumPy meaning
-    jvp(primals, tangents, **params) -> (outs, out_tangents)    a tangent may be a Zero
+    jvp(primals, tangents, **params) -> (outs, out_tangents)    a tangent may be `zero`
     linearize(primals, tangents, **params) -> the same          only for ops that hold programs
-    transpose(cotangents, *args, **params) -> one cotangent or None for each argument;
+    transpose(cotangents, *args, **params) -> one cotangent, `zero` or None for each argument;
                                               a linear argument is a `Linear(type)`
     batch(size, args, axes, **params) -> (outs, out_axes)       an axis is an int or None
     cost(*types, **params) -> floating-point operations         documented beside the op

@@ -101,17 +101,13 @@ def scalar_type(value: Any) -> ArrayType | None:
 _scalar_types: dict[tuple[type, bool], ArrayType] = {}
 
 
-class Zero:
-    """A tangent or cotangent known to be zero: never computed, never printed.
+class SymbolicZero:
+    """A tangent or cotangent known to be zero: never computed, never printed.  Test `t is zero`."""
 
-    >>> Zero(ArrayType((2,), np.dtype('float32')))
-    Zero(f32[2])
-    """
-
-    __slots__ = ("type",)
-
-    def __init__(self, type: ArrayType) -> None:
-        self.type = type
+    __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"Zero({self.type!r})"
+        return "zero"
+
+
+zero = SymbolicZero()

@@ -1,0 +1,128 @@
+"""Batching: a trace whose values carry an axis that the program does not see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from minijax.interpreters.evaluate import run_program
+from minijax.interpreters.stage import stage
+from minijax.ir.jaxpr import Jaxpr
+from minijax.ir.op import Op
+from minijax.ir.types import ArrayType
+from minijax.ops.families import broadcast_axis, moveaxis
+from minijax.tracing.array import Tracer, typeof
+from minijax.tracing.context import Trace, check_capture, context, deriving, running
+
+
+class BatchTracer(Tracer):
+    """A value with a batch axis; its `type` is that of one example."""
+
+    __slots__ = ("batched", "axis")
+
+    def __init__(self, trace: Trace, batched: Any, axis: int) -> None:
+        self.trace = trace
+        self.batched = batched
+        self.axis = axis
+        self.type = unbatched_type(typeof(batched), axis)
+
+    def describe(self) -> str:
+        """Where the batched value came from."""
+        inner = f" {self.batched.describe()}" if isinstance(self.batched, Tracer) else ""
+        return f"It is one example ({self.type}) of a batch ({typeof(self.batched)}) under vmap.{inner}"
+
+
+def unbatched_type(type: ArrayType, axis: int) -> ArrayType:
+    """The type of one example of a batch."""
+    return ArrayType(type.shape[:axis] + type.shape[axis + 1:], type.dtype, type.weak_type, type.varying)
+
+
+def batched_type(type: ArrayType, size: int, axis: int = 0) -> ArrayType:
+    """The type of a batch of examples."""
+    return type.update(shape=(*type.shape[:axis], size, *type.shape[axis:]))
+
+
+class BatchTrace(Trace):
+    """Runs batch rules; `size` is the batch size and `axis_name` its name, if it has one."""
+
+    __slots__ = ("size", "axis_name")
+    name = "vmap"
+
+    def __init__(self, parent: Trace, size: int, axis_name: Any = None) -> None:
+        super().__init__(parent)
+        self.size = size
+        self.axis_name = axis_name
+
+    def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
+        """Run the op's batch rule if an argument is batched here, else leave it to the parent."""
+        values, axes = self.split(args)
+        if all([axis is None for axis in axes]):
+            return self.parent.process(op, args, params)  # type: ignore[union-attr]
+        before = context.trace
+        context.trace = self.parent  # type: ignore[assignment]
+        try:
+            if self.records:
+                with deriving("vmap", op):
+                    outs, out_axes = op.batch(self.size, values, axes, **params)
+            else:
+                outs, out_axes = op.batch(self.size, values, axes, **params)
+        finally:
+            context.trace = before
+        return tuple([x if axis is None else BatchTracer(self, x, axis) for x, axis in zip(outs, out_axes, strict=True)])
+
+    def split(self, args: Sequence[Any]) -> tuple[list[Any], list[int | None]]:
+        """Batched values and their axes; None for a value that is the same for every example."""
+        values: list[Any] = []
+        axes: list[int | None] = []
+        for x in args:
+            mine = type(x) is BatchTracer and x.trace is self
+            if not mine and isinstance(x, Tracer):
+                check_capture(x, self)
+            values.append(x.batched if mine else x)
+            axes.append(x.axis if mine else None)
+        return values, axes
+
+
+def batch_flat(function: Callable[..., Sequence[Any]], size: int, args: Sequence[Any], axes: Sequence[int | None],
+               axis_name: Any = None) -> tuple[list[Any], list[int | None]]:
+    """Run a function of flat values on batches: the outputs and where their batch axes are."""
+    with running(BatchTrace(context.trace, size, axis_name)) as trace:
+        assert isinstance(trace, BatchTrace)
+        outs = function(*[x if axis is None else BatchTracer(trace, x, axis)
+                          for x, axis in zip(args, axes, strict=True)])
+        return trace.split(outs)
+
+
+def place_axis(x: Any, size: int, axis: int | None, wanted: int) -> Any:
+    """The batch with its axis at `wanted`; an unbatched value is broadcast."""
+    if axis is None:
+        return broadcast_axis(x, size, wanted)
+    return x if axis == wanted else moveaxis(x, axis, wanted)
+
+
+def batch_program(jaxpr: Jaxpr, size: int, axes: tuple[int | None, ...],
+                  force: tuple[bool, ...] | None = None) -> tuple[Jaxpr, tuple[int | None, ...]]:
+    """The program on batches, and the batch axes of its outputs: 0, or None where not batched.
+
+    Outputs marked in `force` are batched in any case.
+    """
+    key = "batch", size, axes, force
+    if key not in jaxpr.cache:
+        jaxpr.cache[key] = _batched(jaxpr, size, axes, force)
+    return jaxpr.cache[key]
+
+
+def _batched(jaxpr: Jaxpr, size: int, axes: tuple[int | None, ...],
+             force: tuple[bool, ...] | None) -> tuple[Jaxpr, tuple[int | None, ...]]:
+    out_axes: list[int | None] = []
+
+    def batched(*args: Any) -> list[Any]:
+        outs, found = batch_flat(lambda *xs: run_program(jaxpr, *xs), size, args, axes)
+        must = force or (False,) * len(outs)
+        placed = [place_axis(x, size, axis, 0) if axis is not None or forced else x
+                  for x, axis, forced in zip(outs, found, must, strict=True)]
+        out_axes.extend(0 if axis is not None or forced else None for axis, forced in zip(found, must, strict=True))
+        return placed
+
+    in_types = [t if axis is None else batched_type(t, size, axis) for t, axis in zip(jaxpr.in_types, axes, strict=True)]
+    return stage(batched, in_types, jaxpr.debug_name), tuple(out_axes)

@@ -1,0 +1,101 @@
+"""Evaluation: the trace at the bottom, the NumPy evaluator, and running a program.
+
+`run_program` is the shape of every interpreter of programs: an environment, `read`,
+`write`, and a loop over the equations.  It binds each op in the current trace, so
+the same function evaluates, differentiates, batches and stages a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minijax.config import state
+from minijax.errors import UnexpectedTracerError
+from minijax.ir.jaxpr import Atom, Jaxpr, Literal, Var
+from minijax.ir.op import Op
+from minijax.tracing.array import Array, Tracer, Weak, typeof
+from minijax.tracing.context import Context, Trace, context, leak_message, located
+
+Evaluator = Callable[[Op, tuple[Any, ...], dict[str, Any]], tuple[Any, ...]]
+
+
+class EvalTrace(Trace):
+    """Evaluates at once, with the evaluator that `config.evaluator` names."""
+
+    __slots__ = ()
+    name = "evaluation"
+
+    def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
+        """Hand the op to the evaluator."""
+        return evaluators[state.evaluator](op, args, params)
+
+
+def evaluate_numpy(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
+    """Apply the NumPy meaning of an op; results are Arrays around NumPy arrays."""
+    types = tuple(typeof(x) for x in args)
+    arrays = [to_numpy(x, type.dtype) for x, type in zip(args, types, strict=True)]
+    out_types = op.infer(types, params)
+    with np.errstate(all="ignore"):
+        outs = op.eval(*arrays, **params)
+    return tuple(as_array(out, type) for out, type in zip(outs, out_types, strict=True))
+
+
+def as_array(value: Any, type: Any) -> Array:
+    """Wrap the NumPy value of an IR type."""
+    if isinstance(value, Array):
+        return value
+    array = np.asarray(value, None if not isinstance(type.dtype, np.dtype) else type.dtype)
+    return Array(array.view(Weak) if type.weak_type else array)
+
+
+def to_numpy(x: Any, dtype: Any) -> np.ndarray:
+    """The NumPy array of a concrete value; keys become structured arrays of their words."""
+    if isinstance(x, Tracer):
+        raise UnexpectedTracerError(leak_message(x))
+    array = np.asarray(Array.backend.to_numpy(x.value if isinstance(x, Array) else x))
+    array = array.view(np.ndarray)
+    return array if array.dtype == dtype or not isinstance(dtype, np.dtype) else array.astype(dtype)
+
+
+evaluators: dict[str, Evaluator] = {"numpy": evaluate_numpy}
+base_trace = EvalTrace(None)
+Context.trace = base_trace
+
+
+def run_program(jaxpr: Jaxpr, *args: Any) -> list[Any]:
+    """Run a program on values in the current trace.
+
+    Each equation runs as if the user's line that made it were running.
+    """
+    env: dict[Var, Any] = dict(zip(jaxpr.constvars, jaxpr.consts, strict=True))
+
+    def read(atom: Atom) -> Any:
+        return atom.value if type(atom) is Literal else env[atom]  # type: ignore[index]
+
+    env.update(zip(jaxpr.invars, args, strict=True))
+    for eqn in jaxpr.eqns:
+        with located(eqn):
+            outs = eqn.op.bind(*map(read, eqn.inputs), **eqn.params)
+        env.update(zip(eqn.outvars, outs, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def run_numpy(jaxpr: Jaxpr, args: Sequence[np.ndarray]) -> list[Any]:
+    """Run a program on NumPy arrays with the ops' NumPy meanings; tracing plays no part."""
+    before = context.trace
+    context.trace = base_trace
+    try:
+        env: dict[Var, Any] = {v: to_numpy(c, v.type.dtype) for v, c in zip(jaxpr.constvars, jaxpr.consts, strict=True)}
+        env.update(zip(jaxpr.invars, args, strict=True))
+        for eqn in jaxpr.eqns:
+            operands = [to_numpy(a.value, a.type.dtype) if type(a) is Literal else env[a] for a in eqn.inputs]
+            with np.errstate(all="ignore"):
+                outs = eqn.op.eval(*operands, **eqn.params)
+            for v, out in zip(eqn.outvars, outs, strict=True):
+                env[v] = np.asarray(out, v.type.dtype if isinstance(v.type.dtype, np.dtype) else None)
+        return [to_numpy(a.value, a.type.dtype) if type(a) is Literal else env[a] for a in jaxpr.outvars]
+    finally:
+        context.trace = before

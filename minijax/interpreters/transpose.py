@@ -1,0 +1,105 @@
+"""Transposition: run a linear program backwards, from cotangents of outputs to those of inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from minijax.interpreters.dual import LinearTape
+from minijax.interpreters.stage import stage
+from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Origin, Var
+from minijax.ir.op import Linear
+from minijax.ir.types import zero
+from minijax.ops.elementwise import add_any
+from minijax.ops.structural import zeros_of
+from minijax.tracing.context import context, located
+
+
+def backward_pass(eqns: Sequence[Equation], values: dict[Var, Any], outs: Iterable[tuple[Atom, Any]]) -> dict[Var, Any]:
+    """Cotangents of every variable of a linear program that no equation makes: its linear inputs.
+
+    `values` are the non-linear variables; `outs` pairs each output with its cotangent.
+    """
+    cotangents: dict[Var, Any] = {}
+
+    def accumulate(atom: Atom, ct: Any) -> None:
+        if ct is None or ct is zero or type(atom) is Literal:
+            return
+        before = cotangents.get(atom)  # type: ignore[arg-type]
+        cotangents[atom] = ct if before is None else add_any(before, ct)  # type: ignore[index]
+
+    def read(atom: Atom) -> Any:
+        if type(atom) is Literal:
+            return atom.value
+        found = values.get(atom)  # type: ignore[arg-type]
+        return Linear(atom.type) if found is None else found
+
+    for atom, ct in outs:
+        accumulate(atom, ct)
+    for eqn in reversed(eqns):
+        cts = [cotangents.pop(v, zero) for v in eqn.outvars]
+        if all([ct is zero for ct in cts]):
+            continue
+        args = [read(atom) for atom in eqn.inputs]
+        for atom, ct in zip(eqn.inputs, transpose_equation(eqn, cts, args), strict=True):
+            accumulate(atom, ct)
+    return cotangents
+
+
+def transpose_equation(eqn: Equation, cts: list[Any], args: list[Any]) -> Any:
+    """Run one transpose rule; what it records derives from the equation."""
+    if not context.trace.records:
+        return eqn.op.transpose(cts, *args, **eqn.params)
+    with located(eqn):
+        context.origin = Origin("transpose", eqn.op, eqn, eqn.origin)
+        context.equation = None
+        return eqn.op.transpose(cts, *args, **eqn.params)
+
+
+def transpose_tape(tape: LinearTape, cts: Sequence[Any]) -> list[Any]:
+    """Cotangents of the inputs of a tape, `zero` where an input does not matter."""
+    residuals = {var: value for var, value, _ in tape.trace.captured.values()}
+    outs = [(v, ct) for v, ct in zip(tape.out_vars, cts, strict=True) if v is not zero]
+    found = backward_pass(tape.trace.eqns, residuals, outs)
+    return [found.get(v, zero) for v in tape.trace.invars]
+
+
+def transpose_values(jaxpr: Jaxpr, args: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
+    """Cotangents of the inputs of a linear program at which `args` has a `Linear`; None elsewhere.
+
+    Equations over non-linear values only are evaluated first.
+    """
+    values: dict[Var, Any] = dict(zip(jaxpr.constvars, jaxpr.consts, strict=True))
+    values.update((v, x) for v, x in zip(jaxpr.invars, args, strict=True) if type(x) is not Linear)
+    linear_eqns = []
+    for eqn in jaxpr.eqns:
+        if all(type(a) is Literal or a in values for a in eqn.inputs):
+            operands = [a.value if type(a) is Literal else values[a] for a in eqn.inputs]  # type: ignore[index]
+            with located(eqn):
+                values.update(zip(eqn.outvars, eqn.op.bind(*operands, **eqn.params), strict=True))
+        else:
+            linear_eqns.append(eqn)
+    found = backward_pass(linear_eqns, values, zip(jaxpr.outvars, cts, strict=True))
+    return [found.get(v, zero) if type(x) is Linear else None for v, x in zip(jaxpr.invars, args, strict=True)]
+
+
+def transpose_program(jaxpr: Jaxpr, linear: tuple[bool, ...], nonzero: tuple[bool, ...]) -> Jaxpr:
+    """The program (non-linear inputs, non-zero output cotangents) -> cotangents of the linear inputs."""
+    key = "transpose", linear, nonzero
+    if key not in jaxpr.cache:
+        jaxpr.cache[key] = _transposed(jaxpr, linear, nonzero)
+    return jaxpr.cache[key]
+
+
+def _transposed(jaxpr: Jaxpr, linear: tuple[bool, ...], nonzero: tuple[bool, ...]) -> Jaxpr:
+    known_types = [v.type for v, is_linear in zip(jaxpr.invars, linear, strict=True) if not is_linear]
+    ct_types = [v.type for v, is_nonzero in zip(jaxpr.outvars, nonzero, strict=True) if is_nonzero]
+
+    def transposed(*flat: Any) -> list[Any]:
+        known, cts = iter(flat[: len(known_types)]), iter(flat[len(known_types):])
+        args = [Linear(v.type) if is_linear else next(known) for v, is_linear in zip(jaxpr.invars, linear, strict=True)]
+        found = transpose_values(jaxpr, args, [next(cts) if is_nonzero else zero for is_nonzero in nonzero])
+        return [zeros_of(v.type) if ct is zero else ct
+                for v, ct, is_linear in zip(jaxpr.invars, found, linear, strict=True) if is_linear]
+
+    return stage(transposed, [*known_types, *ct_types], jaxpr.debug_name)

@@ -1,0 +1,353 @@
+"""Array, the value users hold, and Tracer, its stand-in while a program is traced.
+
+`Array` is a thin class around a device value: a `jax.Array`, or an `np.ndarray`
+under the NumPy evaluator.  Both classes share one table of operators and methods,
+empty here: `ops/` fills in the operators (`define`) and `numpy/` the methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from minijax.errors import (ConcretizationTypeError, MinijaxTypeError, TracerArrayConversionError,
+                            TracerBoolConversionError, TracerIntegerConversionError)
+from minijax.ir import dtypes
+from minijax.ir.types import ArrayType, scalar_type
+from minijax.tracing.context import Trace
+
+
+class Weak(np.ndarray):
+    """The NumPy evaluator's arrays of weak type."""
+
+
+class Backend:
+    """What the installed backend knows about device values; the default knows NumPy's.
+
+    `lowering.install()` puts its own in `Array.backend`.
+    """
+
+    def type_of(self, value: Any) -> ArrayType:
+        """The IR type of a device value."""
+        if value.dtype.names is not None:
+            return ArrayType(value.shape, dtypes.key_dtypes[value.dtype.names[0]])
+        return ArrayType(value.shape, dtypes.canonical_dtype(value.dtype), isinstance(value, Weak))
+
+    def to_numpy(self, value: Any) -> np.ndarray:
+        """The value as a NumPy array; keys as structured arrays of their words."""
+        return np.asarray(value)
+
+    def is_foreign(self, value: Any) -> bool:
+        """Whether `value` is an array of a library that the backend can take in."""
+        return isinstance(value, np.ndarray)
+
+    def describe(self, value: Any) -> str:
+        """Repr of a value without its class name, `([1., 2.], dtype=float32)`."""
+        array = self.to_numpy(value)
+        text = np.array2string(array, prefix="Array(", separator=", ")
+        return f"({text}, dtype={array.dtype.name})"
+
+
+class Array:
+    """An array on a device.  Make one with `minijax.numpy.array` and friends.
+
+    `value` is the bare device array.
+    """
+
+    __slots__ = ("value", "__weakref__")
+    __hash__ = None  # type: ignore[assignment]
+    __array_priority__ = 100
+    backend = Backend()
+    ufuncs: dict[Any, Callable[..., Any]] = {}
+    functions: dict[Any, Callable[..., Any]] = {}
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    @classmethod
+    def define(cls, name: str, method: Any) -> None:
+        """Add an operator, method or property to arrays and tracers alike."""
+        setattr(cls, name, method)
+
+    @property
+    def type(self) -> ArrayType:
+        """The IR type."""
+        return Array.backend.type_of(self.value)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes."""
+        return self.value.shape
+
+    @property
+    def dtype(self) -> Any:
+        """Element dtype."""
+        return self.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self.type.size
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return self.type.nbytes
+
+    @property
+    def itemsize(self) -> int:
+        """Size of one element in bytes."""
+        return int(self.type.dtype.itemsize)
+
+    @property
+    def weak_type(self) -> bool:
+        """Whether the array came from Python scalars and yields in promotion."""
+        return self.type.weak_type
+
+    @property
+    def aval(self) -> ArrayType:
+        """JAX's name for the type."""
+        return self.type
+
+    def __getattr__(self, name: str) -> Any:
+        """Attributes of the device value: `devices`, `sharding`, `is_ready`, ..."""
+        if name.startswith("__") or name == "value":
+            raise AttributeError(name)
+        found = getattr(self.value, name, None)
+        if found is None:
+            raise AttributeError(f"'Array' object has no attribute {name!r}")
+        return found
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise MinijaxTypeError("len() of an array of no axes (0-d). Use .size for its number of elements.")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise MinijaxTypeError("iteration over an array of no axes (0-d). Use x[None] to give it one.")
+        return (self[i] for i in range(self.shape[0]))  # type: ignore[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise MinijaxTypeError("arrays are immutable: x[i] = y cannot work. "
+                               "Write x = x.at[i].set(y), which returns a new array.")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = Array.backend.to_numpy(self.value)
+        return array if dtype is None else array.astype(dtype)
+
+    def __bool__(self) -> bool:
+        return bool(self.__array__())
+
+    def __int__(self) -> int:
+        return int(self.__array__())
+
+    def __float__(self) -> float:
+        return float(self.__array__())
+
+    def __complex__(self) -> complex:
+        return complex(self.__array__())
+
+    def __index__(self) -> int:
+        return self.__array__().__index__()
+
+    def __format__(self, spec: str) -> str:
+        return format(self.__array__()[()] if not self.shape else str(self), spec)
+
+    def __repr__(self) -> str:
+        return "Array" + Array.backend.describe(self.value)
+
+    def __str__(self) -> str:
+        return str(self.__array__())
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.value.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.value.__dlpack_device__()
+
+    def __jax_array__(self) -> Any:
+        return self.value
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        function = Array.ufuncs.get(ufunc)
+        if function is None or method != "__call__" or options:
+            raise MinijaxTypeError(f"np.{ufunc.__name__} with method {method!r} and options {sorted(options)} is not "
+                                   "known for minijax arrays. Use the function of the same name in minijax.numpy.")
+        return function(*inputs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        ours = Array.functions.get(function)
+        if ours is None:
+            raise MinijaxTypeError(f"np.{function.__name__} is not known for minijax arrays. "
+                                   "Use the function of the same name in minijax.numpy.")
+        return ours(*args, **kwargs)
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (self.__array__(), self.weak_type)
+
+    def __copy__(self) -> Array:
+        return Array(self.value)
+
+    def __deepcopy__(self, memo: Any) -> Array:
+        return Array(self.value)
+
+    def item(self, *index: Any) -> Any:
+        """The single element (or the one at `index`) as a Python scalar."""
+        return self.__array__().item(*index)
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python scalars."""
+        return self.__array__().tolist()
+
+    def tobytes(self, order: str = "C") -> bytes:
+        """The elements as bytes."""
+        return self.__array__().tobytes(order)  # type: ignore[arg-type]
+
+    def block_until_ready(self) -> Array:
+        """Wait until the array is computed; returns the array."""
+        wait = getattr(self.value, "block_until_ready", None)
+        if wait is not None:
+            wait()
+        return self
+
+
+def _rebuild(array: np.ndarray, weak: bool) -> Array:
+    return Array(array.view(Weak) if weak else array)
+
+
+class Tracer(Array):
+    """A value being traced.  `trace` is the trace it belongs to; `type` its IR type."""
+
+    __slots__ = ("trace", "type")
+    trace: Trace
+    type: ArrayType  # type: ignore[assignment]
+
+    def __init__(self, trace: Trace, type: ArrayType) -> None:
+        self.trace = trace
+        self.type = type
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes."""
+        return self.type.shape
+
+    @property
+    def dtype(self) -> Any:
+        """Element dtype."""
+        return self.type.dtype
+
+    def concrete(self) -> Any:
+        """The value under this tracer if it is known (under `grad` and `vmap`-free traces), else None."""
+        return None
+
+    def describe(self) -> str:
+        """One or two sentences on where this value came from, for error messages."""
+        return f"It is a {self.type} of the trace '{self.trace.name}'."
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute {name!r}")
+
+    def __repr__(self) -> str:
+        return f"Tracer<{self.type}>({self.trace.name})"
+
+    __str__ = __repr__
+
+    def _concrete_or_raise(self, error: type[ConcretizationTypeError], what: str, fix: str) -> Any:
+        value = self.concrete()
+        if value is None:
+            raise error(f"{what} needs a concrete value, but this one is traced ({self.type}).\n"
+                        f"{self.describe()}\n{fix}")
+        return value
+
+    def __bool__(self) -> bool:
+        return bool(self._concrete_or_raise(
+            TracerBoolConversionError, "`if x:` (or `while`, `and`, `or`, `not`)",
+            "Use minijax.numpy.where(condition, a, b), or mark the argument static with jit(..., static_argnums=...)."))
+
+    def __index__(self) -> int:
+        return self._concrete_or_raise(
+            TracerIntegerConversionError, "An index, a size or `range(x)`",
+            "Mark the argument static with jit(..., static_argnums=...), or index an array with it.").__index__()
+
+    def __int__(self) -> int:
+        return int(self._concrete_or_raise(
+            ConcretizationTypeError, "`int(x)`", "Use x.astype('int32') to convert inside the traced function."))
+
+    def __float__(self) -> float:
+        return float(self._concrete_or_raise(
+            ConcretizationTypeError, "`float(x)`", "Use x.astype('float32') to convert inside the traced function."))
+
+    def __complex__(self) -> complex:
+        return complex(self._concrete_or_raise(
+            ConcretizationTypeError, "`complex(x)`", "Use x.astype('complex64') instead."))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        raise TracerArrayConversionError(
+            f"np.asarray(x) needs a concrete value, but this one is traced ({self.type}).\n{self.describe()}\n"
+            "Call the function of minijax.numpy instead of NumPy's, or take the value out of the traced function.")
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def item(self, *index: Any) -> Any:
+        """Refused: a traced value has no elements yet."""
+        return self._concrete_or_raise(ConcretizationTypeError, "`x.item()`",
+                                       "Keep the value as an array inside the traced function.").item(*index)
+
+    def tolist(self) -> Any:
+        """Refused: a traced value has no elements yet."""
+        return self._concrete_or_raise(ConcretizationTypeError, "`x.tolist()`",
+                                       "Keep the value as an array inside the traced function.").tolist()
+
+    def __jax_array__(self) -> Any:
+        raise TracerArrayConversionError(
+            f"A function of JAX was called with a value that minijax is tracing ({self.type}).\n{self.describe()}\n"
+            "Use minijax's own function of the same name, or bring JAX's in with minijax.interop.")
+
+    def __reduce__(self) -> Any:
+        raise ConcretizationTypeError(f"A traced value ({self.type}) cannot be pickled or copied to another process.")
+
+    def __copy__(self) -> Tracer:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Tracer:
+        return self
+
+    def block_until_ready(self) -> Tracer:
+        """Nothing to wait for: returns the tracer."""
+        return self
+
+
+def typeof(x: Any) -> ArrayType:
+    """The IR type of an array, a tracer, a scalar, or an array of another library.
+
+    Raises `MinijaxTypeError` for anything else.
+
+    >>> typeof(2.0)
+    ~f32[]
+    """
+    if isinstance(x, Array):
+        return x.type
+    found = scalar_type(x)
+    if found is not None:
+        return found
+    if Array.backend.is_foreign(x):
+        return Array.backend.type_of(x)
+    raise MinijaxTypeError(f"{x!r} of type {type(x).__name__} is not an array or a scalar.")
+
+
+def is_value(x: Any) -> bool:
+    """Whether `x` can be an operand: an array, a tracer, a scalar, or another library's array.
+
+    >>> is_value(1.0), is_value("a")
+    (True, False)
+    """
+    return isinstance(x, Array) or scalar_type(x) is not None or Array.backend.is_foreign(x)

@@ -1,0 +1,132 @@
+"""The current trace, and what the equations recorded now are to remember.
+
+One thread-local object.  Its class attributes are the values a new thread
+starts with: the evaluating trace, no origin, no overriding source.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from minijax.errors import UnexpectedTracerError
+from minijax.ir.jaxpr import Equation, Origin, Source
+from minijax.ir.op import Op
+
+
+class Trace:
+    """One running interpreter.  A trace holds its parent and runs rules with the parent current.
+
+    `live` turns False when the trace is closed: its tracers then are leaks.
+    `records` tells whether this trace, or one around it, records equations.
+    `name` is the interpreter's name in origins and messages.
+    """
+
+    __slots__ = ("parent", "live", "records", "__weakref__")
+    name = "trace"
+
+    def __init__(self, parent: Trace | None) -> None:
+        self.parent = parent
+        self.live = True
+        self.records = parent is not None and parent.records
+
+    def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
+        """Apply `op`: the one method that an interpreter of values must write."""
+        raise NotImplementedError
+
+    def is_ancestor_or_self(self, other: Trace) -> bool:
+        """Whether `self` is `other` or one of the traces around it."""
+        trace: Trace | None = other
+        while trace is not None and trace is not self:
+            trace = trace.parent
+        return trace is self
+
+
+class Context(threading.local):
+    """What is current in this thread."""
+
+    trace: Trace
+    origin: Origin | None = None
+    source: Source | None = None
+    equation: Equation | None = None
+
+
+context = Context()
+
+
+class running:
+    """Context manager: `trace` is current inside and closed on exit, on error too.
+
+    A class rather than a generator: it is entered on every transformation.
+    """
+
+    __slots__ = ("trace", "before")
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    def __enter__(self) -> Trace:
+        self.before = context.trace
+        context.trace = self.trace
+        return self.trace
+
+    def __exit__(self, *exception: Any) -> None:
+        context.trace = self.before
+        self.trace.live = False
+
+
+class located:
+    """Context manager: what is recorded inside comes from this equation of an earlier program."""
+
+    __slots__ = ("equation", "before")
+
+    def __init__(self, equation: Equation) -> None:
+        self.equation = equation
+
+    def __enter__(self) -> None:
+        self.before = context.source, context.origin, context.equation
+        context.source, context.origin, context.equation = self.equation.source, self.equation.origin, self.equation
+
+    def __exit__(self, *exception: Any) -> None:
+        context.source, context.origin, context.equation = self.before
+
+
+class deriving:
+    """Context manager: what is recorded inside was made by a rule of `op`, for a transform."""
+
+    __slots__ = ("transform", "op", "before")
+
+    def __init__(self, transform: str, op: Op) -> None:
+        self.transform = transform
+        self.op = op
+
+    def __enter__(self) -> None:
+        self.before = context.origin, context.equation
+        context.origin = Origin(self.transform, self.op, context.equation, context.origin)
+        context.equation = None
+
+    def __exit__(self, *exception: Any) -> None:
+        context.origin, context.equation = self.before
+
+
+def bind(op: Op, *args: Any, **params: Any) -> tuple[Any, ...]:
+    """Apply `op` to values in the current trace; also `op.bind(...)`."""
+    return context.trace.process(op, args, params)
+
+
+Op.bind = bind  # type: ignore[method-assign]
+
+
+def check_capture(tracer: Any, trace: Trace) -> None:
+    """Raise `UnexpectedTracerError` unless `tracer` may be used inside `trace`."""
+    owner = tracer.trace
+    if not owner.live or not owner.is_ancestor_or_self(trace):
+        raise UnexpectedTracerError(leak_message(tracer))
+
+
+def leak_message(tracer: Any) -> str:
+    """The text of a leak: what leaked, who made it, who still holds it, and the fix."""
+    state = "has finished" if not tracer.trace.live else "is not the one running here"
+    return (f"A traced value of type {tracer.type} was used outside the trace that made it: that trace "
+            f"({tracer.trace.name}) {state}.\n{tracer.describe()}\n"
+            "Return the value from the traced function instead of storing it in a global, a closure or an object.")

@@ -1,0 +1,45 @@
+"""Where the user's code is: the innermost frame that is not minijax's or jax's own."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+import minijax.errors
+from minijax.ir.jaxpr import Source
+
+_package = str(pathlib.Path(minijax.errors.__file__).parent)
+_hidden = [_package]
+_shown = {str(pathlib.Path(_package) / "__main__.py")}
+_internal: dict[str, bool] = {}
+
+
+def hide_frames(path: str) -> None:
+    """Leave frames of files under `path` out of source lines; library authors call this.
+
+    >>> hide_frames("/nowhere/mylib")
+    """
+    _hidden.append(path)
+    _internal.clear()
+
+
+def is_internal(filename: str) -> bool:
+    """Whether code of this file is not the user's."""
+    found = _internal.get(filename)
+    if found is None:
+        found = filename not in _shown and any(filename.startswith(path) for path in _hidden)
+        _internal[filename] = found
+    return found
+
+
+def user_source() -> Source | None:
+    """The source of the innermost user frame; None if there is none."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        code = frame.f_code
+        name = code.co_filename
+        internal = _internal.get(name)
+        if internal is False or (internal is None and not is_internal(name)):
+            return Source(code, frame.f_lasti)
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
