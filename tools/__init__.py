@@ -1,0 +1,1 @@
+"""Scripts that look at the source of minijax; nothing here is installed."""
