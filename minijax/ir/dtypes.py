@@ -69,6 +69,9 @@ _short |= {d: n.replace("float", "f").replace("uint", "u").replace("int", "i")
 _short[float0] = "float0"
 _long = {name: dtype for dtype, name in _short.items()} | {k.name: k for k in key_dtypes.values()}
 
+dtype_names = {d: "float0" if n == "float0" else d.name for d, n in _short.items()}
+dtype_names |= {k: k.name for k in key_dtypes.values()}  # the names that dtypes have as parameters
+
 
 def short_name(dtype: Any) -> str:
     """The name a dtype prints with: `f32`, `bf16`, `key<fry>`.

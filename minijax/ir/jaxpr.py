@@ -10,7 +10,7 @@ a pass makes a new program (`Jaxpr.replace`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minijax.ir.types import ArrayType, scalar_type
@@ -177,6 +177,9 @@ class Jaxpr:
     def __repr__(self) -> str:
         return show(self)
 
+    def _repr_html_(self) -> str:
+        return html_printer(self)
+
 
 def held_programs(params: dict[str, Any]) -> Iterator[Jaxpr]:
     """The programs among an equation's parameters, those inside tuples included."""
@@ -191,6 +194,9 @@ def show(jaxpr: Jaxpr, **options: Any) -> str:
     return printer(jaxpr, **options)
 
 
-def printer(jaxpr: Jaxpr, **options: Any) -> str:
-    """Stands in until `ir/text.py` is imported."""
+def _plain(jaxpr: Jaxpr, **options: Any) -> str:
     return f"<Jaxpr {jaxpr.debug_name} with {len(jaxpr.eqns)} equations>"
+
+
+printer: Callable[..., str] = _plain  # `ir/text.py` and `ir/html.py` put theirs here
+html_printer: Callable[..., str] = _plain

@@ -1,0 +1,58 @@
+"""Programs in a notebook: the printed text in colours, held programs folded if asked.
+
+Colours come from one pattern over the text; there is no second printer.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+from minijax.ir import jaxpr as language
+from minijax.ir.jaxpr import Jaxpr
+from minijax.ir.text import Printer
+from minijax.ir.walk import all_programs
+
+_pattern = re.compile(r"""(?P<held>\0\d+\0)|(?P<comment>\#[^\n]*)|(?P<string>"(?:[^"\\\n]|\\.)*")
+    |(?P<type>~?\b\w+(?:<\w+>)?\[[0-9,]*\](?:\{[\w,]+\})?)|(?P<word>\b(?:lambda|let|in)\b)|(?P<op>(?<==\ )[\w-]+)""",
+                      re.VERBOSE)
+_colours = {"comment": "#888", "string": "#a31515", "type": "#267f99", "word": "#7a3e9d", "op": "#0550ae"}
+
+
+def to_html(jaxpr: Jaxpr, folded: bool = False) -> str:
+    """Self-contained HTML of the program's text; with `folded`, held programs open on a click.
+
+    >>> to_html(Jaxpr((), (), (), (), ())).startswith('<pre')
+    True
+    """
+    if not folded:
+        return _pre(_coloured(language.show(jaxpr), []))
+    held: dict[int, str] = {}
+    parts: list[str] = []
+    for program in all_programs(jaxpr):
+        held[id(program)] = f"\0{len(parts)}\0"
+        parts.append(_coloured(Printer(held).program(program), parts))
+    return _pre(parts[-1])
+
+
+def _pre(body: str) -> str:
+    return f'<pre style="line-height: 1.25">{body}</pre>'
+
+
+def _coloured(text: str, held: list[str]) -> str:
+    pieces, end = [], 0
+    for match in _pattern.finditer(text):
+        pieces += [html.escape(text[end : match.start()]), _span(match, held)]
+        end = match.end()
+    return "".join([*pieces, html.escape(text[end:])])
+
+
+def _span(match: re.Match[str], held: list[str]) -> str:
+    kind = match.lastgroup or ""
+    if kind != "held":
+        return f'<span style="color: {_colours[kind]}">{html.escape(match[0])}</span>'
+    body = held[int(match[0].strip("\0"))]
+    return (f'<details style="display: inline-block; vertical-align: top"><summary>{{ ... }}</summary>{body}</details>')
+
+
+language.html_printer = to_html

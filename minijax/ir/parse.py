@@ -1,0 +1,366 @@
+"""The parser: text in the notation of the printer, back to a program.
+
+The grammar is in `ir/README.md`.  The parser reads one token ahead and calls
+itself for held programs and nested values only, at most `MAX_DEPTH` deep.
+Whatever the text, the outcome is a checked program, a `JaxprSyntaxError` or a
+`JaxprCheckError`; nothing in the text is ever run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import enum
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from minijax.errors import JaxprSyntaxError
+from minijax.ir import dtypes
+from minijax.ir.check import check_jaxpr
+from minijax.ir.constants import const_type
+from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Var
+from minijax.ir.op import Op, find_op, ops
+from minijax.ir.scalars import COMPLEX, NUMBER, read_complex, read_literal
+from minijax.ir.text import WORD, field_names, named_classes
+from minijax.ir.types import ArrayType
+
+MAX_DEPTH = 50
+_type = re.compile(r"(~?)([A-Za-z0-9_]+(?:<\w+>)?)\[((?:[0-9]{1,18}(?:,[0-9]{1,18})*)?)\](?:\{([\w,]+)\})?", re.ASCII)
+_token = re.compile(rf"""(?:[ \t\r\n]|\#[^\n]*)*(?:
+    (?P<type>~?[A-Za-z_]\w*(?:<\w+>)?\[[0-9,]*\](?:\{{[\w,]+\}})?) | (?P<number>0x[0-9a-f]+|{NUMBER}|{COMPLEX})
+  | (?P<word>{WORD}(?:<\w+>)?) | (?P<string>"(?:[^"\\\n]|\\.)*") | (?P<opaque><[^<>\n]*>)
+  | (?P<mark>[][{{}}();:,.=]) | (?P<end>\Z) )""", re.VERBOSE | re.ASCII)
+_words = {"True": True, "False": False, "None": None} | {name: d for d, name in dtypes.dtype_names.items()}
+
+
+def parse(text: str, consts: Mapping[str, Any] | Sequence[Any] | None = None) -> Jaxpr:
+    """Read the text of a program.
+
+    `consts` gives the arrays that the text names before the `;`: by name, or in the order in which the text names them,
+    those of held programs included (`all_consts` lists a program's).  Raises `JaxprSyntaxError`
+    with line and column, and `JaxprCheckError` for a program that breaks the rules of the IR.
+
+    >>> parse("{ lambda ; a:f32[3]. let in (a, 1.0:f32[]) }").out_types
+    (f32[3], f32[])
+    """
+    parser = _Parser(text, consts)
+    program = parser.program()
+    parser.finish()
+    return check_jaxpr(program)
+
+
+def read_type(text: str) -> ArrayType:
+    """The type that prints as `text`; raises `ValueError`.
+
+    >>> read_type('~f32[2,3]').shape
+    (2, 3)
+    """
+    parts = _type.fullmatch(text)
+    if parts is None:
+        raise ValueError(f"{text[:60]!r} is not a type such as f32[3,4]")
+    weak, name, shape, varying = parts.groups()
+    try:
+        dtype = dtypes.from_short_name(name)
+    except KeyError:
+        raise ValueError(f"{name!r} is not a dtype such as f32") from None
+    names = frozenset(varying.split(",")) if varying else frozenset()
+    return ArrayType(tuple(int(n) for n in shape.split(",") if n), dtype, bool(weak), names)
+
+
+def read_op(name: str) -> Op:
+    """The op of this name; raises `ValueError` that suggests names like it."""
+    try:
+        return find_op(name)
+    except KeyError:
+        close = difflib.get_close_matches(name[:60], ops)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise ValueError(f"there is no op named '{name[:60]}'.{hint}") from None
+
+
+class _Constants:
+    """Hands out the constants that the text asks for."""
+
+    def __init__(self, given: Mapping[str, Any] | Sequence[Any] | None) -> None:
+        self.by_name = given if isinstance(given, Mapping) else None
+        self.rest = [] if given is None or self.by_name is not None else list(given)[::-1]
+        self.taken: set[str] = set()
+
+    def take(self, name: str, type: ArrayType) -> Any:
+        if self.by_name is None and not self.rest or self.by_name is not None and name not in self.by_name:
+            raise ValueError(f"the constant {name}:{type!r} has no value. "
+                             f"Pass it: parse(text, {{'{name}': array}}), or all of them as a sequence.")
+        self.taken.add(name)
+        value = self.rest.pop() if self.by_name is None else self.by_name[name]
+        if not hasattr(value, "dtype") and not dtypes.is_key(type.dtype):
+            value = np.asarray(value, type.dtype)
+        if not const_type(value).matches(type.update(weak_type=False, varying=frozenset())):
+            raise ValueError(f"the constant {name}:{type!r} cannot be of type {const_type(value)!r}.")
+        return value
+
+    def unused(self) -> str:
+        names = sorted(set(self.by_name or ()) - self.taken)
+        return f"constants {', '.join(names)}" if names else f"the last {len(self.rest)} constants" if self.rest else ""
+
+
+class _Parser:
+    """Recursive descent with one token of lookahead: its kind, its text, and whether it begins a line."""
+
+    def __init__(self, text: str, consts: Mapping[str, Any] | Sequence[Any] | None) -> None:
+        self.text = text
+        self.constants = _Constants(consts)
+        self.types: dict[str, ArrayType] = {}
+        self.end = self.depth = 0
+        self.advance()
+
+    def advance(self) -> str:
+        """Step to the next token; returns the text of the one left behind."""
+        before, end = getattr(self, "token", ""), self.end
+        match = _token.match(self.text, end)
+        if match is None:
+            self.start = re.compile(r"(?:\s|#[^\n]*)*").match(self.text, end).end()  # type: ignore[union-attr]
+            self.fail("this is no part of the notation")
+        self.kind: str = match.lastgroup or ""
+        self.token: str = match[self.kind]
+        self.start, self.end = match.span(self.kind)
+        self.first_on_line = "\n" in self.text[end : self.start]
+        return before
+
+    def fail(self, problem: str, at: int | None = None) -> NoReturn:
+        """Raise a `JaxprSyntaxError` that shows the line."""
+        at = self.start if at is None else at
+        begin = self.text.rfind("\n", 0, at) + 1
+        left = max(begin, at - 60)
+        shown = self.text[left : at + 60].split("\n")[0]
+        where = f"line {self.text.count(chr(10), 0, at) + 1}, column {at - begin + 1}"
+        raise JaxprSyntaxError(f"{where}: {problem}\n  {shown}\n  {'':{at - left}}^")
+
+    def expect(self, token: str) -> None:
+        """Step over `token`."""
+        if self.token != token:
+            self.fail(f"expected {token!r}, found {self.token[:60]!r}")
+        self.advance()
+
+    def word(self, role: str) -> str:
+        """Step over a word."""
+        if self.kind != "word" or self.token in ("lambda", "let", "in"):
+            self.fail(f"expected {role}, found {self.token[:60]!r}")
+        return self.advance()
+
+    @contextlib.contextmanager
+    def located(self) -> Iterator[None]:
+        """Turn the errors of readers of single words into syntax errors at the current token."""
+        at = self.start
+        try:
+            yield
+        except (ValueError, OverflowError, TypeError) as error:
+            self.fail(str(error), at)
+
+    @contextlib.contextmanager
+    def nested(self) -> Iterator[None]:
+        """One level deeper."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            self.fail(f"programs and values are nested more than {MAX_DEPTH} deep")
+        yield
+        self.depth -= 1
+
+    def finish(self) -> None:
+        """Nothing may follow the program, no constant be left over."""
+        if self.kind != "end":
+            self.fail(f"expected the end of the text, found {self.token[:60]!r}")
+        if self.constants.unused():
+            self.fail(f"{self.constants.unused()} have no name in the text")
+
+    def program(self) -> Jaxpr:
+        """`{ lambda consts ; inputs . let equations in (results) }`"""
+        with self.nested():
+            self.expect("{")
+            self.expect("lambda")
+            env: dict[str, Var] = {}
+            consts: list[Any] = []
+            constvars = self.binders(env, ";", consts)
+            invars = self.binders(env, ".")
+            self.expect("let")
+            eqns = []
+            while self.token != "in":
+                eqns.append(self.equation(env))
+            self.advance()
+            outvars = self.listed(lambda: self.atom(env))
+            self.expect("}")
+            return Jaxpr(constvars, consts, invars, eqns, outvars)
+
+    def binders(self, env: dict[str, Var], last: str, consts: list[Any] | None = None) -> list[Var]:
+        """`a:f32[3] b:f32[]` up to the mark `last`."""
+        found = []
+        while self.token != last:
+            with self.located():
+                name = self.word(f"a variable or {last!r}")
+                type = self.type()
+                if consts is not None:
+                    consts.append(self.constants.take(name, type))
+                found.append(self.bind(env, name, type))
+        self.advance()
+        return found
+
+    def bind(self, env: dict[str, Var], name: str, type: ArrayType) -> Var:
+        """A new variable; `_` has no name."""
+        if name in env:
+            raise ValueError(f"the variable {name} is bound twice")
+        var = Var(type)
+        if name != "_":
+            env[name] = var
+        return var
+
+    def type(self) -> ArrayType:
+        """`:f32[3,4]`"""
+        self.expect(":")
+        if self.kind != "type":
+            self.fail(f"expected a type such as f32[3,4], found {self.token[:60]!r}")
+        if self.token not in self.types:
+            with self.located():
+                self.types[self.token] = read_type(self.token)
+        return self.types[self.advance()]
+
+    def equation(self, env: dict[str, Var]) -> Equation:
+        """`a:f32[3] b:f32[] = op[params] inputs`; inputs end with the line or at `;`."""
+        with self.located():
+            results, op = self.results()
+            params = self.params() if self.token == "[" else {}
+            inputs = []
+            while not self.first_on_line and self.token not in (";", "in", "}", ""):
+                inputs.append(self.atom(env))
+            if self.token == ";":
+                self.advance()
+            return Equation(op, tuple(inputs), tuple(self.bind(env, *result) for result in results), params)
+
+    def results(self) -> tuple[list[tuple[str, ArrayType]], Op]:
+        """`a:f32[3] b:f32[] = op`, or the op alone if there are no results."""
+        results: list[tuple[str, ArrayType]] = []
+        while True:
+            at, word = self.start, self.word("an equation or 'in'" if not results else "a variable or '='")
+            if self.token != ":":
+                break
+            results.append((word, self.type()))
+            if self.token == "=":
+                self.advance()
+                at, word = self.start, self.word("an op")
+                return results, self.op(word, at)
+        if results:
+            self.fail("expected '=' between results and op", at)
+        return results, self.op(word, at)
+
+    def op(self, name: str, at: int) -> Op:
+        """The op named at position `at`."""
+        try:
+            return read_op(name)
+        except ValueError as error:
+            self.fail(str(error), at)
+
+    def atom(self, env: dict[str, Var]) -> Atom:
+        """A variable, or a literal `1.0:f32[]`."""
+        if self.kind == "number" or self.token in ("True", "False"):
+            return self.literal(self.advance())
+        name = self.token
+        if self.kind != "word":
+            self.fail(f"expected a variable or a literal, found {name[:60]!r}")
+        if name not in env:
+            self.fail(f"the variable {name[:60]} is not bound before it is read")
+        self.advance()
+        return env[name]
+
+    def literal(self, text: str) -> Literal:
+        """A literal whose number is `text`; its type comes next."""
+        with self.located():
+            return read_literal(text, self.type())
+
+    def params(self) -> dict[str, Any]:
+        """`[axes=(0,) name=f]`"""
+        self.expect("[")
+        params: dict[str, Any] = {}
+        while self.token != "]":
+            name = self.word("a parameter or ']'")
+            if name in params:
+                raise ValueError(f"the parameter {name} is given twice")
+            self.expect("=")
+            params[name] = self.value()
+        self.advance()
+        return params
+
+    def listed(self, item: Any) -> list[Any]:
+        """`(x, y)`, `(x,)` or `()`."""
+        items = []
+        self.expect("(")
+        while self.token != ")":
+            items.append(item())
+            if self.token != ")":
+                self.expect(",")
+        self.advance()
+        return items
+
+    def value(self) -> Any:
+        """The value of a parameter."""
+        with self.nested(), self.located():
+            if self.token == "(":
+                return tuple(self.listed(self.value))
+            if self.token == "{":
+                return self.program()
+            if self.kind == "type":
+                return read_type(self.advance())
+            if self.kind == "string":
+                return json.loads(self.advance())
+            if self.kind == "number":
+                return self.number(self.advance())
+            if self.kind == "word":
+                return self.named(self.advance())
+            if self.kind == "opaque":
+                raise ValueError(f"{self.token[:60]} stands for a Python object, which text cannot hold")
+            raise ValueError(f"expected a value, found {self.token[:60]!r}")
+
+    def number(self, text: str) -> Any:
+        """A Python number, or a NumPy scalar if a type follows."""
+        if self.token == ":":
+            return self.literal(text).value
+        if text[0] == "(":
+            return read_complex(text)
+        return int(text) if re.fullmatch("-?[0-9]+", text) else float(text)
+
+    def named(self, word: str) -> Any:
+        """What begins with a word: a constant, a dtype, a slice, a value of a registered class, a string."""
+        if word in ("True", "False") and self.token == ":":
+            return self.literal(word).value
+        if word in _words:
+            return _words[word]
+        if word == "slice" and self.token == "(":
+            return slice(*self.listed(self.value))
+        if self.token == "." and word in named_classes:
+            self.advance()
+            return read_member(word, self.word("a name"))
+        if self.token == "(" and word in named_classes:
+            return read_record(word, dict(self.listed(self.field)))
+        return word
+
+    def field(self) -> tuple[str, Any]:
+        """`name=value`"""
+        name = self.word("a field")
+        self.expect("=")
+        return name, self.value()
+
+
+def read_member(cls: str, name: str) -> Any:
+    """The member of a registered enumeration; raises `ValueError`."""
+    found = named_classes.get(cls)
+    if found is None or not issubclass(found, enum.Enum) or name not in found.__members__:
+        raise ValueError(f"there is no constant {cls}.{name}")
+    return found[name]
+
+
+def read_record(cls: str, fields: dict[str, Any]) -> Any:
+    """A value of a registered class with these fields; raises `ValueError` or `TypeError`."""
+    found = named_classes.get(cls)
+    if found is None or set(fields) != set(field_names(found)):
+        raise ValueError(f"there is no class {cls} with fields {', '.join(fields)}")
+    return found(**fields)

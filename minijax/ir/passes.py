@@ -1,0 +1,303 @@
+"""Passes: functions from a program to a program that computes the same.
+
+They read the traits of ops, never their names: 'call' (the op runs the program
+in its parameter `jaxpr` on its inputs, and no other parameter depends on how many
+there are), 'commutative' (the two inputs may be swapped), 'identity' (the result is
+the input).  Equations keep their source, origin and order; effectful ones stay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from minijax.config import state
+from minijax.ir import dtypes
+from minijax.ir.alpha import by_identity
+from minijax.ir.check import check_jaxpr
+from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Var, held_programs
+from minijax.ir.scalars import write_literal
+from minijax.ir.text import Printer
+from minijax.ir.walk import bottom_up, map_held
+
+Pass = Callable[..., Jaxpr]
+Hook = Callable[[str, Jaxpr, Jaxpr], None]
+_hooks: ContextVar[tuple[Hook, ...]] = ContextVar("pass_hooks", default=())
+
+
+def print_pass(name: str, before: Jaxpr, after: Jaxpr) -> None:
+    """The hook that prints every result."""
+    print(f"# {name}: {len(before.eqns)} equations, then {len(after.eqns)}\n{after}")
+
+
+@contextlib.contextmanager
+def trace_passes(hook: Hook = print_pass) -> Iterator[None]:
+    """While the context lasts, call `hook(name, before, after)` after every pass; prints by default."""
+    token = _hooks.set((*_hooks.get(), hook))
+    try:
+        yield
+    finally:
+        _hooks.reset(token)
+
+
+def program_pass(name: str) -> Callable[[Pass], Pass]:
+    """Make a function Jaxpr -> Jaxpr a pass: named, shown to hooks, and checked if `config.check` is on.
+
+    >>> @program_pass("nothing")
+    ... def nothing(jaxpr): return jaxpr
+    >>> nothing(Jaxpr((), (), (), (), ()))
+    { lambda ; . let
+      in () }
+    """
+    def decorate(function: Pass) -> Pass:
+        @functools.wraps(function)
+        def run(jaxpr: Jaxpr, *args: Any, **options: Any) -> Jaxpr:
+            result = function(jaxpr, *args, **options)
+            for hook in _hooks.get():
+                hook(name, jaxpr, result)
+            return check_jaxpr(result) if state.check else result
+
+        return run
+
+    return decorate
+
+
+# Dead code
+
+Mask = tuple[bool, ...]
+
+
+@program_pass("dce")
+def dce(jaxpr: Jaxpr, used_outputs: Sequence[bool] | None = None) -> Jaxpr:
+    """Drop equations whose results nobody reads, and results that `used_outputs` masks out.
+
+    Called programs lose the inputs and results that they do not need; `jaxpr` keeps its inputs.
+    """
+    used = (True,) * len(jaxpr.outvars) if used_outputs is None else tuple(map(bool, used_outputs))
+    return _live_part(jaxpr, used, {})[0]
+
+
+def _live_part(program: Jaxpr, used: Mask, done: dict[Any, tuple[Jaxpr, Mask]]) -> tuple[Jaxpr, Mask]:
+    """The program with the used results only, and which of its inputs that reads."""
+    key = id(program), used
+    if key not in done:
+        outvars = [x for x, keep in zip(program.outvars, used, strict=True) if keep]
+        live: set[Atom] = set(outvars)
+        eqns: list[Equation] = []
+        for eqn in reversed(program.eqns):
+            mask = tuple(var in live for var in eqn.outvars)
+            if any(mask) or eqn.op.effects_of(eqn.params):
+                eqns.append(_live_equation(eqn, mask, done))
+                live.update(eqns[-1].inputs)
+        kept = [(var, const) for var, const in zip(program.constvars, program.consts, strict=True) if var in live]
+        result = program.replace(constvars=[v for v, _ in kept], consts=[c for _, c in kept],
+                                 eqns=eqns[::-1], outvars=outvars)
+        same = all(used) and len(kept) == len(program.consts) and result.eqns == program.eqns
+        done[key] = program if same else result, tuple(var in live for var in program.invars)
+    return done[key]
+
+
+def _live_equation(eqn: Equation, mask: Mask, done: dict[Any, tuple[Jaxpr, Mask]]) -> Equation:
+    if "call" not in eqn.op.traits:
+        return map_held(eqn, lambda p: _live_part(p, (True,) * len(p.outvars), done)[0]) if eqn.params else eqn
+    body, needed = _live_part(eqn.params["jaxpr"], mask, done)
+    if all(mask) and all(needed) and body is eqn.params["jaxpr"]:
+        return eqn
+    key = id(body), "inputs", needed
+    if key not in done:
+        done[key] = body.replace(invars=_select(needed, body.invars)), needed
+    return eqn.replace(inputs=tuple(_select(needed, eqn.inputs)), outvars=tuple(_select(mask, eqn.outvars)),
+                       params={**eqn.params, "jaxpr": done[key][0]})
+
+
+def _select(mask: Mask, items: Sequence[Any]) -> list[Any]:
+    return [item for item, keep in zip(items, mask, strict=True) if keep]
+
+
+# Substitution: passes that walk forward and replace variables by earlier atoms
+
+Env = dict[Var, Atom]
+
+
+def _read(env: Env, atom: Atom) -> Atom:
+    return env.get(atom, atom) if isinstance(atom, Var) else atom
+
+
+def _with_inputs(eqn: Equation, env: Env) -> Equation:
+    inputs = tuple(_read(env, x) for x in eqn.inputs)
+    same = all(new is old for new, old in zip(inputs, eqn.inputs, strict=True))
+    return eqn if same else eqn.replace(inputs=inputs)
+
+
+def _rewrite(program: Jaxpr, visit: Callable[[Equation, Env], bool]) -> Jaxpr:
+    """The equations for which `visit` is true; it is given inputs that are replaced, and may extend `env`."""
+    env: Env = {}
+    eqns = [eqn for eqn in (_with_inputs(eqn, env) for eqn in program.eqns) if visit(eqn, env)]
+    if not env:
+        return program
+    return program.replace(eqns=eqns, outvars=[_read(env, x) for x in program.outvars])
+
+
+@program_pass("cse")
+def cse(jaxpr: Jaxpr) -> Jaxpr:
+    """Compute what equal equations (same op, inputs and parameters) compute once."""
+    return bottom_up(jaxpr, _cse)
+
+
+class _Held(dict[int, str]):
+    """Held programs count by identity."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def __missing__(self, key: int) -> str:
+        return str(key)
+
+
+def _cse(program: Jaxpr) -> Jaxpr:
+    seen: dict[Any, Equation] = {}
+    numbers: dict[Var, int] = {}
+    printer = Printer(_Held(), opaque=by_identity)
+
+    def key(eqn: Equation) -> Any:
+        keys = [numbers.setdefault(x, len(numbers)) if isinstance(x, Var) else write_literal(x) for x in eqn.inputs]
+        if "commutative" in eqn.op.traits:
+            keys.sort(key=str)
+        return eqn.op, printer.params(eqn.params), *keys
+
+    def visit(eqn: Equation, env: Env) -> bool:
+        if eqn.op.effects_of(eqn.params):
+            return True
+        first = seen.setdefault(key(eqn), eqn)
+        if first is eqn or [v.type for v in first.outvars] != [v.type for v in eqn.outvars]:
+            return True
+        env.update(zip(eqn.outvars, first.outvars, strict=True))
+        return False
+
+    return _rewrite(program, visit)
+
+
+@program_pass("forward")
+def forward(jaxpr: Jaxpr) -> Jaxpr:
+    """Read the input instead of what copies it: results of 'identity' ops, and results of calls that are inputs.
+
+    A call keeps the results that nobody reads any more; `dce` drops them.
+    """
+    return bottom_up(jaxpr, lambda program: _rewrite(program, _forward))
+
+
+def _forward(eqn: Equation, env: Env) -> bool:
+    if "identity" in eqn.op.traits and len(eqn.inputs) == 1 and eqn.inputs[0].type == eqn.outvars[0].type:
+        env[eqn.outvars[0]] = eqn.inputs[0]
+        return False
+    if "call" in eqn.op.traits:
+        body = eqn.params["jaxpr"]
+        given = dict(zip(body.invars, eqn.inputs, strict=True))
+        for var, result in zip(eqn.outvars, body.outvars, strict=True):
+            source = given.get(result) if isinstance(result, Var) else result
+            if source is not None and source.type == var.type:
+                env[var] = source
+    return True
+
+
+# Folding
+
+FOLD_SIZE = 64
+
+
+@program_pass("fold")
+def fold(jaxpr: Jaxpr) -> Jaxpr:
+    """Compute equations whose inputs are all literals or small constants, with the ops' NumPy meaning.
+
+    Scalars become literals.  Arrays become constants if they are small and not made of scalars alone:
+    `iota` and broadcasts stay.  Programs that ops hold are not run.
+    """
+    return bottom_up(jaxpr, _fold)
+
+
+def _fold(program: Jaxpr) -> Jaxpr:
+    known = {var: np.asarray(const) for var, const in zip(program.constvars, program.consts, strict=True)
+             if var.type.size <= FOLD_SIZE and not dtypes.is_key(var.type.dtype)}
+    made: list[Var] = []
+
+    def visit(eqn: Equation, env: Env) -> bool:
+        inputs = [known.get(x) if isinstance(x, Var) else np.asarray(x.value).astype(x.type.dtype) for x in eqn.inputs]
+        results = _computed(eqn, inputs) if _foldable(eqn, inputs) else None
+        if results is None:
+            return True
+        for var, value in zip(eqn.outvars, results, strict=True):
+            if var.type.shape:
+                known[var] = value
+                made.append(var)
+                env[var] = var
+            else:
+                env[var] = Literal(value.item() if var.type.weak_type else value[()], var.type)
+        return False
+
+    result = _rewrite(program, visit)
+    return result.replace(constvars=(*result.constvars, *made), consts=(*result.consts, *(known[v] for v in made)))
+
+
+def _foldable(eqn: Equation, inputs: list[Any]) -> bool:
+    types = [var.type for var in eqn.outvars]
+    if any(x is None for x in inputs) or not eqn.op.has("eval") or eqn.op.effects_of(eqn.params):
+        return False
+    if any(held_programs(eqn.params)) or any(t.size > FOLD_SIZE or dtypes.is_key(t.dtype) or t.varying for t in types):
+        return False
+    return any(x.shape for x in inputs) or not any(t.shape for t in types)
+
+
+def _computed(eqn: Equation, inputs: list[Any]) -> list[Any] | None:
+    with np.errstate(all="ignore"):
+        results = [np.asarray(result) for result in eqn.op.eval(*inputs, **eqn.params)]
+    expected = [(var.type.shape, var.type.dtype) for var in eqn.outvars]
+    return results if [(r.shape, r.dtype) for r in results] == expected else None
+
+
+# Inlining
+
+
+@program_pass("inline")
+def inline(jaxpr: Jaxpr, when: Callable[[Equation], bool] = lambda eqn: True) -> Jaxpr:
+    """Replace calls by the equations of the programs they call, where `when(equation)` is true."""
+    return bottom_up(jaxpr, lambda program: _inline(program, when))
+
+
+def _inline(program: Jaxpr, when: Callable[[Equation], bool]) -> Jaxpr:
+    calls = [eqn for eqn in program.eqns if "call" in eqn.op.traits and when(eqn)]
+    if not calls:
+        return program
+    chosen = set(map(id, calls))
+    env: Env = {}
+    consts: dict[int, tuple[Var, Any]] = {}
+    eqns: list[Equation] = []
+    for eqn in program.eqns:
+        if id(eqn) in chosen:
+            eqns += _body_equations(_with_inputs(eqn, env), env, consts)
+        else:
+            eqns.append(_with_inputs(eqn, env))
+    return program.replace(constvars=(*program.constvars, *(var for var, _ in consts.values())),
+                           consts=(*program.consts, *(const for _, const in consts.values())),
+                           eqns=eqns, outvars=[_read(env, x) for x in program.outvars])
+
+
+def _body_equations(call: Equation, env: Env, consts: dict[int, tuple[Var, Any]]) -> Iterator[Equation]:
+    """The equations of one call over new variables; its results enter `env`."""
+    body: Jaxpr = call.params["jaxpr"]
+    inner: Env = dict(zip(body.invars, call.inputs, strict=True))
+    for var, const in zip(body.constvars, body.consts, strict=True):
+        inner[var] = consts.setdefault(id(var), (Var(var.type), const))[0]
+    for eqn in body.eqns:
+        outvars = tuple(_new(var, inner) for var in eqn.outvars)
+        yield _with_inputs(eqn, inner).replace(outvars=outvars, source=eqn.source or call.source)
+    env.update((var, _read(inner, x)) for var, x in zip(call.outvars, body.outvars, strict=True))
+
+
+def _new(var: Var, env: Env) -> Var:
+    env[var] = new = Var(var.type)
+    return new
