@@ -244,13 +244,13 @@ def _namedtuple_node(cls: Any) -> Node:
 
 
 def _node_of(cls: type) -> Node | None:
-    found = _NODES.get(cls)
-    return _namedtuple_node(cls) if found is None and _is_namedtuple(cls) else found
+    node = _NODES.get(cls)
+    return _namedtuple_node(cls) if node is None and _is_namedtuple(cls) else node
 
 
 def _flatten(tree: Any, leaves: list[Any], is_leaf: LeafTest) -> PyTreeDef:
     cls = type(tree)
-    node = _NODES.get(cls) or _node_of(cls)
+    node = _node_of(cls)
     if node is None or (is_leaf is not None and is_leaf(tree)):
         leaves.append(tree)
         return _LEAF
@@ -325,7 +325,7 @@ class Backend:
 
 # ---- The installed backend
 
-backend: Any = Backend()
+backend: Backend = Backend()
 _registrations: list[tuple[str, tuple[Any, ...]]] = []
 _leaf_type: type | None = None
 _leaf_test: LeafTest = None
@@ -534,7 +534,7 @@ def all_leaves(iterable: Iterable[Any], is_leaf: LeafTest = None) -> bool:
 
 def treedef_is_leaf(treedef: Any) -> bool:
     """Whether `treedef` is the structure of a single leaf."""
-    return treedef.num_nodes == 1 and treedef.num_leaves == 1
+    return bool(treedef.num_nodes == 1 and treedef.num_leaves == 1)
 
 
 def treedef_tuple(treedefs: Iterable[Any]) -> Any:
@@ -581,7 +581,7 @@ def broadcast(prefix_tree: Any, full_tree: Any, is_leaf: LeafTest = None) -> Any
 
 def _flatten_up_to(treedef: Any, prefix_tree: Any, full_tree: Any, is_leaf: LeafTest) -> list[Any]:
     try:
-        return treedef.flatten_up_to(full_tree)
+        return list(treedef.flatten_up_to(full_tree))
     except (ValueError, TypeError) as error:
         found = prefix_error(prefix_tree, full_tree, is_leaf)
         raise found or error from None
@@ -622,7 +622,8 @@ def _describe_difference(prefix: Any, full: Any) -> str:
             return f"the keys differ: missing {missing}, unexpected {extra}."
     expected, got = _describe(prefix), _describe(full)
     if expected == got:
-        return f"the metadata of two {expected} differ: expected {_one_level(prefix)[2][1]}, got {_one_level(full)[2][1]}."
+        ours, theirs = _one_level(prefix)[2], _one_level(full)[2]
+        return f"the metadata of {expected} differ: expected {ours[1]}, got {theirs[1]}."
     return f"expected {expected}, got {got}."
 
 
@@ -640,7 +641,7 @@ def _type_name(cls: type) -> str:
 
 # ---- Functions as trees
 
-class Partial(functools.partial):
+class Partial(functools.partial[Any]):
     """`functools.partial` that is a pytree: its arguments are children, its function is part of the structure.
 
     >>> leaves(Partial(max, 1, 2))
@@ -648,6 +649,6 @@ class Partial(functools.partial):
     """
 
 
-register_pytree_node(Partial, lambda tree: ((tree.args, tree.keywords), tree.func),
-                     lambda func, children: Partial(func, *children[0], **children[1]),
-                     lambda tree: (((GetAttrKey("args"), tree.args), (GetAttrKey("keywords"), tree.keywords)), tree.func))
+register_pytree_with_keys(
+    Partial, lambda tree: (((GetAttrKey("args"), tree.args), (GetAttrKey("keywords"), tree.keywords)), tree.func),
+    lambda func, children: Partial(func, *children[0], **children[1]))

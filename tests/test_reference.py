@@ -176,7 +176,8 @@ def test_convert_element_type(dtype):
 
 @pytest.mark.parametrize("old, new, shape", [
     ("float32", "uint32", ()), ("float32", "uint8", ()), ("float32", "uint16", (2,)), ("uint16", "float32", (3, 2)),
-    ("uint8", "int32", (4,)), ("bfloat16", "int16", (2, 3)), ("float32", "float32", (2,)), ("uint8", "float16", (0, 2))])
+    ("uint8", "int32", (4,)), ("bfloat16", "int16", (2, 3)), ("float32", "float32", (2,)),
+    ("uint8", "float16", (0, 2))])
 def test_bitcast_convert_type(old, new, shape):
     x = np.random.default_rng(0).integers(0, 100, shape).astype(old)
     agree(ref.bitcast_convert_type(x, new), lax.bitcast_convert_type(x, new), exact=True)
