@@ -271,6 +271,28 @@ def structural(name: str, type: Callable[..., Any], eval: Callable[..., Any], tr
     return op
 
 
+# ---- functions of ops ----
+
+def unary_function(op: Op, doc: str) -> Callable[[Any], Any]:
+    """The Python function of an op in one operand."""
+    def function(x: Any) -> Any:
+        return op.bind(x)[0]
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = doc
+    return function
+
+
+def binary_function(op: Op, doc: str) -> Callable[[Any, Any], Any]:
+    """The Python function of an op in two operands."""
+    def function(x: Any, y: Any) -> Any:
+        return op.bind(x, y)[0]
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = doc
+    return function
+
+
 # ---- add and mul ----
 
 def _add_transpose(cts: Sequence[Any], *args: Any) -> Any:

@@ -83,14 +83,14 @@ def sign(x: np.ndarray) -> np.ndarray:
     """-1, 0 or 1; x / |x| for complex x; NaN for NaN, and zeros keep their sign."""
     if dtypes.is_complex(x.dtype):
         size = np.where(x == 0, 1, np.abs(x))
-        return _complex(x.real / size, x.imag / size)
+        return complex_(x.real / size, x.imag / size)
     return np.where(x == 0, x, np.sign(x))
 
 
 @quiet
-def _complex(real: np.ndarray, imag: np.ndarray) -> np.ndarray:
+def complex_(real: np.ndarray, imag: np.ndarray) -> np.ndarray:
     """real + i imag, without arithmetic that would spread a NaN from one part to the other."""
-    out = np.empty(np.shape(real), dtypes.complex_dtype(real.dtype))
+    out = np.empty(np.broadcast_shapes(np.shape(real), np.shape(imag)), dtypes.complex_dtype(real.dtype))
     out.real, out.imag = real, imag
     return out
 

@@ -1,0 +1,118 @@
+"""Arithmetic: neg, sub, div, rem, sign, rounding, max, min, clamp.  (add and mul are in `families.py`.)
+
+At kinks derivatives follow JAX: operands that tie for `max` or `min` share the
+tangent, `sign` and the roundings have derivative zero, and `clamp` passes the
+tangent strictly inside the bounds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minijax.ir import dtypes
+from minijax.ir.op import Linear
+from minijax.ops import reference
+from minijax.ops.bits import bitwise_and
+from minijax.ops.comparison import eq, gt, has_order, lt, not_a_key, select_n
+from minijax.ops.families import (add_p, any_number, binary_function, mul, nary, scalar_like, unary, unary_function,
+                                  unbroadcast)
+
+
+def _real_or_integer(dtype: Any) -> bool:
+    return dtypes.is_float(dtype) or dtypes.is_integer(dtype)
+
+
+# ---- neg, sub, div ----
+
+def _neg_transpose(cts: Any, x: Any) -> Any:
+    return (neg(cts[0]),)
+
+
+def _sub_transpose(cts: Any, x: Any, y: Any) -> Any:
+    return (unbroadcast(cts[0], x) if type(x) is Linear else None,
+            unbroadcast(neg(cts[0]), y) if type(y) is Linear else None)
+
+
+def _div_transpose(cts: Any, x: Any, y: Any) -> Any:
+    return unbroadcast(div(cts[0], y), x), None
+
+
+neg_p = unary("neg", np.negative, jvp=lambda primals, tangents: (neg_p.bind(*primals), neg_p.bind(*tangents)),
+              takes=any_number, transpose=_neg_transpose)
+sub_p = nary("sub", np.subtract, (lambda t, z, x, y: t, lambda t, z, x, y: neg(t)), transpose=_sub_transpose)
+div_p = nary("div", reference.div, (lambda t, z, x, y: div(t, y), lambda t, z, x, y: neg(mul(t, div(z, y)))),
+             transpose=_div_transpose)
+
+neg = unary_function(neg_p, "-x.")
+sub = binary_function(sub_p, "x - y.")
+div = binary_function(div_p, "x / y; of integers truncated toward zero.")
+
+
+def add_any(x: Any, y: Any) -> Any:
+    """Sum of two cotangents of one value."""
+    return add_p.bind(x, y)[0]
+
+
+# ---- sign and roundings ----
+
+sign_p = unary("sign", reference.sign, takes=any_number)
+floor_p = unary("floor", np.floor, takes=dtypes.is_float)
+ceil_p = unary("ceil", np.ceil, takes=dtypes.is_float)
+round_p = unary("round", reference.round_, takes=dtypes.is_float)
+is_finite_p = unary("is_finite", np.isfinite, takes=dtypes.is_float, result=lambda dtype: dtypes.bool_)
+nextafter_p = nary("nextafter", reference.nextafter, takes=dtypes.is_float)
+
+sign = unary_function(sign_p, "-1, 0 or 1; x / |x| for complex x.")
+floor = unary_function(floor_p, "The greatest whole number up to x.")
+ceil = unary_function(ceil_p, "The least whole number from x on.")
+is_finite = unary_function(is_finite_p, "Whether x is neither infinite nor NaN.")
+nextafter = binary_function(nextafter_p, "The next number after x in the direction of y.")
+
+
+def round(x: Any, rounding_method: int = 0) -> Any:
+    """The nearest whole number; halves go away from zero (method 0) or to the even one (method 1)."""
+    return round_p.bind(x, rounding_method=int(rounding_method))[0]
+
+
+# ---- rem ----
+
+def _whole_quotient(x: Any, y: Any) -> Any:
+    quotient = div(x, y)
+    return mul(sign(quotient), floor(mul(sign(quotient), quotient)))
+
+
+rem_p = nary("rem", reference.rem, (lambda t, z, x, y: t, lambda t, z, x, y: mul(neg(t), _whole_quotient(x, y))),
+             takes=_real_or_integer)
+rem = binary_function(rem_p, "Remainder of x / y with the sign of x.")
+
+
+# ---- max, min, clamp ----
+
+def _share(x: Any, z: Any, y: Any) -> Any:
+    """1 where z came from x, 1/2 where x and y tie, else 0."""
+    nothing, half, all = scalar_like(z, 0.0), scalar_like(z, 0.5), scalar_like(z, 1.0)
+    return select_n(eq(x, z), nothing, select_n(eq(y, z), all, half))
+
+
+_choices = (lambda t, z, x, y: mul(t, _share(x, z, y)), lambda t, z, x, y: mul(t, _share(y, z, x)))
+max_p = nary("max", np.maximum, _choices, takes=not_a_key, traits=("commutative",))
+min_p = nary("min", np.minimum, _choices, takes=not_a_key, traits=("commutative",))
+max = binary_function(max_p, "The larger of x and y; NaN if one is.")
+min = binary_function(min_p, "The smaller of x and y; NaN if one is.")
+
+
+def _where(mask: Any, t: Any) -> Any:
+    return select_n(mask, scalar_like(t, 0.0), t)
+
+
+clamp_p = nary("clamp", reference.clamp, (
+    lambda t, z, low, x, high: _where(bitwise_and(gt(low, x), lt(low, high)), t),
+    lambda t, z, low, x, high: _where(bitwise_and(gt(x, low), lt(x, high)), t),
+    lambda t, z, low, x, high: _where(lt(high, x), t)), takes=has_order)
+
+
+def clamp(low: Any, x: Any, high: Any) -> Any:
+    """x moved into the interval from low to high."""
+    return clamp_p.bind(low, x, high)[0]
