@@ -79,13 +79,13 @@ def equation(op: Op, *inputs: Any, **params: Any) -> Equation:
 
 
 def chain(length: int) -> Jaxpr:
-    """A program of `length` equations, each reading the one before; one in four is dead or doubled."""
+    """A program of `length` equations, each reading the one before; one in four repeats another and is dead."""
     x = Var(array(3))
     eqns, last = [], x
     for number in range(length):
-        eqn = equation((t_add, t_sub, t_neg, t_neg)[number % 4], last, *([last] if number % 4 < 2 else []))
-        eqns.append(eqn)
-        last = last if number % 4 == 3 else eqn.outvars[0]
+        inputs = eqns[-1].inputs if number % 4 == 3 else [last, last] if number % 4 < 2 else [last]
+        eqns.append(equation((t_add, t_sub, t_neg, t_neg)[number % 4], *inputs))
+        last = last if number % 4 == 3 else eqns[-1].outvars[0]
     return Jaxpr((), (), (x,), eqns, (last,))
 
 
@@ -129,7 +129,8 @@ def programs(draw: Any, depth: int = 2) -> Jaxpr:
 def equations(draw: Any, pool: list[Var], depth: int) -> Equation:
     """A random equation that reads variables of `pool`."""
     x, y = draw(st.sampled_from(pool)), draw(st.sampled_from(pool))
-    op = draw(st.sampled_from([t_add, t_add, t_sub, t_neg, t_two, t_copy, t_tag, t_fill, t_sum, t_print, t_call, t_hold]))
+    op = draw(st.sampled_from(
+        [t_add, t_add, t_sub, t_neg, t_two, t_copy, t_tag, t_fill, t_sum, t_print, t_call, t_hold]))
     if op in (t_add, t_sub):
         number = draw(st.sampled_from([y, Literal(np.float32(draw(floats))), Literal(float(draw(floats)))]))
         return equation(op, x, number)

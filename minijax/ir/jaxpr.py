@@ -167,7 +167,10 @@ class Jaxpr:
     @property
     def effects(self) -> frozenset[str]:
         """Effects of the program: the union over its equations."""
-        return frozenset().union(*(eqn.op.effects_of(eqn.params) for eqn in self.eqns))
+        found = self.cache.get("effects")
+        if found is None:
+            found = self.cache["effects"] = frozenset().union(*(eqn.op.effects_of(eqn.params) for eqn in self.eqns))
+        return found
 
     def replace(self, **changes: Any) -> Jaxpr:
         """This program with some of its fields changed, and an empty cache."""

@@ -33,7 +33,7 @@ _type = re.compile(r"(~?)([A-Za-z0-9_]+(?:<\w+>)?)\[((?:[0-9]{1,18}(?:,[0-9]{1,1
 _token = re.compile(rf"""(?:[ \t\r\n]|\#[^\n]*)*(?:
     (?P<type>~?[A-Za-z_]\w*(?:<\w+>)?\[[0-9,]*\](?:\{{[\w,]+\}})?) | (?P<number>0x[0-9a-f]+|{NUMBER}|{COMPLEX})
   | (?P<word>{WORD}(?:<\w+>)?) | (?P<string>"(?:[^"\\\n]|\\.)*") | (?P<opaque><[^<>\n]*>)
-  | (?P<mark>[][{{}}();:,.=]) | (?P<end>\Z) )""", re.VERBOSE | re.ASCII)
+  | (?P<held>@[0-9]+) | (?P<mark>[][{{}}();:,.=]) | (?P<end>\Z) )""", re.VERBOSE | re.ASCII)
 _words = {"True": True, "False": False, "None": None} | {name: d for d, name in dtypes.dtype_names.items()}
 
 
@@ -51,6 +51,18 @@ def parse(text: str, consts: Mapping[str, Any] | Sequence[Any] | None = None) ->
     program = parser.program()
     parser.finish()
     return check_jaxpr(program)
+
+
+def parse_value(text: str, programs: Sequence[Jaxpr] = ()) -> Any:
+    """Read the text of one parameter; `@3` stands for `programs[3]`.  Raises `JaxprSyntaxError`.
+
+    >>> parse_value("(1, clip, float32)")
+    (1, 'clip', dtype('float32'))
+    """
+    parser = _Parser(text, None, programs)
+    value = parser.value()
+    parser.finish()
+    return value
 
 
 def read_type(text: str) -> ArrayType:
@@ -109,8 +121,10 @@ class _Constants:
 class _Parser:
     """Recursive descent with one token of lookahead: its kind, its text, and whether it begins a line."""
 
-    def __init__(self, text: str, consts: Mapping[str, Any] | Sequence[Any] | None) -> None:
+    def __init__(self, text: str, consts: Mapping[str, Any] | Sequence[Any] | None,
+                 programs: Sequence[Jaxpr] = ()) -> None:
         self.text = text
+        self.programs = programs
         self.constants = _Constants(consts)
         self.types: dict[str, ArrayType] = {}
         self.end = self.depth = 0
@@ -316,6 +330,8 @@ class _Parser:
                 return self.number(self.advance())
             if self.kind == "word":
                 return self.named(self.advance())
+            if self.kind == "held" and int(self.token[1:]) < len(self.programs):
+                return self.programs[int(self.advance()[1:])]
             if self.kind == "opaque":
                 raise ValueError(f"{self.token[:60]} stands for a Python object, which text cannot hold")
             raise ValueError(f"expected a value, found {self.token[:60]!r}")

@@ -240,7 +240,7 @@ def _fold(program: Jaxpr) -> Jaxpr:
         return False
 
     result = _rewrite(program, visit)
-    return result.replace(constvars=(*result.constvars, *made), consts=(*result.consts, *(known[v] for v in made)))
+    return result if not made else result.replace(constvars=(*result.constvars, *made), consts=(*result.consts, *(known[v] for v in made)))
 
 
 def _foldable(eqn: Equation, inputs: list[Any]) -> bool:
