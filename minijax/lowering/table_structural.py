@@ -1,0 +1,87 @@
+"""How ops that move elements, index and draw bits become `jax.lax`: one line an op.
+
+`rules[op](*jax_values, **params)` gives one JAX value, or a tuple of several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.extend.random
+import numpy as np
+from jax import lax
+
+from minijax.ir.op import Op
+from minijax.ops import families, indexing, random, slicing, structural
+
+_names = {"fry": "threefry2x32"}
+
+
+def _is_key(x: Any) -> bool:
+    return jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
+
+
+def _pad(x: Any, value: Any, *, padding_config: Any) -> Any:
+    if not _is_key(x):
+        return lax.pad(x, value, padding_config)
+    words, filler = jax.random.key_data(x), jax.random.key_data(value)
+    padded = [lax.pad(words[..., i], filler[i], padding_config) for i in range(words.shape[-1])]
+    return jax.random.wrap_key_data(jax.numpy.stack(padded, -1), impl=jax.random.key_impl(x))
+
+
+def _starts(starts: tuple[Any, ...]) -> list[Any]:
+    """Start indices; JAX looks at constants among them and would refuse negative ones."""
+    return [x.dtype.type(max(int(x), 0)) if isinstance(x, np.generic) else x for x in starts]
+
+
+def _dynamic_slice(x: Any, *starts: Any, slice_sizes: tuple[int, ...]) -> Any:
+    return lax.dynamic_slice(x, _starts(starts), slice_sizes, allow_negative_indices=False)
+
+
+def _dynamic_update_slice(x: Any, update: Any, *starts: Any) -> Any:
+    return lax.dynamic_update_slice(x, update, _starts(starts), allow_negative_indices=False)
+
+
+def _gather(x: Any, indices: Any, *, dimension_numbers: Any, mode: Any, **params: Any) -> Any:
+    numbers = lax.GatherDimensionNumbers(**vars(dimension_numbers))
+    return lax.gather(x, indices, numbers, mode=lax.GatherScatterMode[mode.name], **params)
+
+
+def _scatter(function: Callable[..., Any]) -> Callable[..., Any]:
+    def rule(x: Any, indices: Any, updates: Any, *, dimension_numbers: Any, mode: Any, **params: Any) -> Any:
+        numbers = lax.ScatterDimensionNumbers(**vars(dimension_numbers))
+        return function(x, indices, updates, numbers, mode=lax.GatherScatterMode[mode.name], **params)
+
+    return rule
+
+
+def _threefry(*operands: Any) -> tuple[Any, ...]:
+    operands = jax.numpy.broadcast_arrays(*operands)
+    return tuple(jax.extend.random.threefry2x32_p.bind(*operands))
+
+
+rules: dict[Op, Callable[..., Any]] = {
+    families.broadcast_in_dim_p: lax.broadcast_in_dim,
+    families.reshape_p: lax.reshape,
+    families.transpose_p: lax.transpose,
+    structural.squeeze_p: lax.squeeze,
+    structural.concatenate_p: lambda *xs, dimension: lax.concatenate(xs, dimension),
+    structural.split_p: lambda x, *, sizes, axis: tuple(lax.split(x, sizes, axis)),
+    structural.rev_p: lax.rev,
+    structural.iota_p: lambda *, dtype, shape, dimension: lax.broadcasted_iota(dtype, shape, dimension),
+    slicing.pad_p: _pad,
+    slicing.slice_p: lax.slice,
+    slicing.dynamic_slice_p: _dynamic_slice,
+    slicing.dynamic_update_slice_p: _dynamic_update_slice,
+    indexing.gather_p: _gather,
+    indexing.scatter_p: _scatter(lax.scatter),
+    indexing.scatter_add_p: _scatter(lax.scatter_add),
+    indexing.scatter_mul_p: _scatter(lax.scatter_mul),
+    indexing.scatter_min_p: _scatter(lax.scatter_min),
+    indexing.scatter_max_p: _scatter(lax.scatter_max),
+    random.threefry2x32_p: _threefry,
+    random.random_wrap_p: lambda words, *, impl: jax.random.wrap_key_data(words, impl=_names[impl]),
+    random.random_unwrap_p: jax.random.key_data,
+}
