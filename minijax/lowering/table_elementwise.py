@@ -29,6 +29,17 @@ def broadcasting(function: Callable[..., Any]) -> Callable[..., Any]:
     return of_equal_shapes
 
 
+def _clamp(low: Any, x: Any, high: Any) -> Any:
+    return lax.clamp(low, x, high) if jnp.shape(x) else broadcasting(lax.clamp)(low, x, high)
+
+
+def _select_n(which: Any, *cases: Any) -> Any:
+    shape = max([jnp.shape(x) for x in (which, *cases)], key=len)
+    if jnp.shape(cases[0]) == shape and len({jnp.shape(x) for x in cases}) == 1:
+        return lax.select_n(which, *cases)
+    return lax.select_n(which, *[x if jnp.shape(x) else lax.broadcast(x, shape) for x in cases])
+
+
 def _round(x: Any, rounding_method: int) -> Any:
     return lax.round(x, lax.RoundingMethod(rounding_method))
 
@@ -54,7 +65,7 @@ rules: dict[Op, Callable[..., Any]] = {
     arithmetic.nextafter_p: lax.nextafter,
     arithmetic.max_p: lax.max,
     arithmetic.min_p: lax.min,
-    arithmetic.clamp_p: broadcasting(lax.clamp),
+    arithmetic.clamp_p: _clamp,
 
     comparison.eq_p: lax.eq,
     comparison.ne_p: lax.ne,
@@ -62,7 +73,7 @@ rules: dict[Op, Callable[..., Any]] = {
     comparison.le_p: lax.le,
     comparison.gt_p: lax.gt,
     comparison.ge_p: lax.ge,
-    comparison.select_n_p: broadcasting(lax.select_n),
+    comparison.select_n_p: _select_n,
 
     bits.and_p: lax.bitwise_and,
     bits.or_p: lax.bitwise_or,
