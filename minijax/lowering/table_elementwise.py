@@ -14,7 +14,8 @@ from jax import lax
 
 from minijax.ir import dtypes
 from minijax.ir.op import Op
-from minijax.ops import arithmetic, bits, comparison, conversion, elementwise, families
+from minijax.ops import (arithmetic, bits, comparison, conversion, dot, elementwise, families, reductions, scans,
+                         sorting)
 
 
 def broadcasting(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -126,4 +127,21 @@ rules: dict[Op, Callable[..., Any]] = {
     elementwise.abs_p: lax.abs,
 
     families.reduce_sum_p: lax.reduce_sum,
+    reductions.reduce_prod_p: lax.reduce_prod,
+    reductions.reduce_max_p: lax.reduce_max,
+    reductions.reduce_min_p: lax.reduce_min,
+    reductions.reduce_and_p: lax.reduce_and,
+    reductions.reduce_or_p: lax.reduce_or,
+    reductions.reduce_xor_p: lax.reduce_xor,
+    reductions.argmax_p: lambda x, axes, index_dtype: lax.argmax(x, axes[0], index_dtype),
+    reductions.argmin_p: lambda x, axes, index_dtype: lax.argmin(x, axes[0], index_dtype),
+
+    scans.cumsum_p: lax.cumsum,
+    scans.cumprod_p: lax.cumprod,
+    scans.cummax_p: lax.cummax,
+    scans.cummin_p: lax.cummin,
+    scans.cumlogsumexp_p: lax.cumlogsumexp,
+
+    dot.dot_general_p: lax.dot_general,
+    sorting.sort_p: lambda *xs, **params: lax.sort(xs, **params),
 }

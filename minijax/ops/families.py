@@ -21,6 +21,7 @@ from minijax.errors import DtypeError, ShapeError
 from minijax.ir import dtypes
 from minijax.ir.op import Linear, Op
 from minijax.ir.types import ArrayType, zero
+from minijax.ops import reference
 from minijax.tracing.array import Array, Tracer, typeof
 from minijax.tracing.source import user_source
 from minijax.util import size_of
@@ -423,7 +424,7 @@ def reduction_batch(op: Callable[[], Op]) -> Callable[..., Any]:
 
 
 def _reduce_sum_eval(x: np.ndarray, *, axes: tuple[int, ...]) -> np.ndarray:
-    return np.sum(x, axis=axes, dtype=x.dtype)
+    return reference.reduce_sum(x, axes)
 
 
 reduce_sum_p = structural("reduce_sum", _reduce_sum_type, _reduce_sum_eval, _reduce_sum_transpose,
