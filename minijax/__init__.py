@@ -1,1 +1,37 @@
-"""minijax."""
+"""minijax: JAX's API and numbers on a core that can be read in an afternoon.
+
+Names are resolved on first use (PEP 562): `import minijax` itself imports nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_API = ("ShapeDtypeStruct", "block_until_ready", "custom_jvp", "custom_vjp", "debug_nans", "default_backend",
+        "device_count", "device_get", "device_put", "devices", "disable_jit", "enable_x64", "eval_shape", "grad", "hessian",
+        "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linear_transpose", "linearize", "local_device_count",
+        "local_devices", "make_jaxpr", "process_count", "process_index", "value_and_grad", "vjp", "vmap")
+_MODULES = ("api", "calls", "config", "errors", "interpreters", "ir", "lax", "lowering", "nn", "numpy", "ops", "pytree",
+            "random", "tracing", "tree", "tree_util", "typing", "util")
+_HOMES = {name: "minijax.api" for name in _API} | {
+    "Array": "minijax.tracing", "typeof": "minijax.tracing", "config": "minijax.config", "Jaxpr": "minijax.ir",
+    "parse": "minijax.ir"}
+__all__ = sorted({*_HOMES, *_MODULES})
+
+
+def __getattr__(name: str) -> Any:
+    """Import what holds a public name, with the backend installed and the arrays' methods filled in."""
+    if name not in _HOMES and name not in _MODULES:
+        raise AttributeError(f"module 'minijax' has no attribute {name!r}")
+    importlib.import_module("minijax.numpy")
+    found = (getattr(importlib.import_module(_HOMES[name]), name) if name in _HOMES
+             else importlib.import_module(f"minijax.{name}"))
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

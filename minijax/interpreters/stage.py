@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from minijax.config import state
-check_jaxpr = print  # TEMP
+from minijax.ir.check import check_jaxpr
 from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Source, Var
 from minijax.ir.op import Op
 from minijax.ir.types import ArrayType, scalar_type

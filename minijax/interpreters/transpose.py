@@ -11,8 +11,8 @@ from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Origin, Var
 from minijax.ir.op import Linear
 from minijax.ir.types import zero
 from minijax.ops.elementwise import add_any
-from minijax.ops.structural import zeros_of
 from minijax.tracing.context import context, located
+from minijax.util import partition_list
 
 
 def backward_pass(eqns: Sequence[Equation], values: dict[Var, Any], outs: Iterable[tuple[Atom, Any]]) -> dict[Var, Any]:
@@ -83,23 +83,28 @@ def transpose_values(jaxpr: Jaxpr, args: Sequence[Any], cts: Sequence[Any]) -> l
     return [found.get(v, zero) if type(x) is Linear else None for v, x in zip(jaxpr.invars, args, strict=True)]
 
 
-def transpose_program(jaxpr: Jaxpr, linear: tuple[bool, ...], nonzero: tuple[bool, ...]) -> Jaxpr:
-    """The program (non-linear inputs, non-zero output cotangents) -> cotangents of the linear inputs."""
+def transpose_program(jaxpr: Jaxpr, linear: tuple[bool, ...],
+                      nonzero: tuple[bool, ...]) -> tuple[Jaxpr, tuple[bool, ...]]:
+    """The program (non-linear inputs, non-zero output cotangents) -> non-zero cotangents of the linear
+    inputs, and which of the linear inputs those are."""
     key = "transpose", linear, nonzero
     if key not in jaxpr.cache:
         jaxpr.cache[key] = _transposed(jaxpr, linear, nonzero)
     return jaxpr.cache[key]
 
 
-def _transposed(jaxpr: Jaxpr, linear: tuple[bool, ...], nonzero: tuple[bool, ...]) -> Jaxpr:
-    known_types = [v.type for v, is_linear in zip(jaxpr.invars, linear, strict=True) if not is_linear]
-    ct_types = [v.type for v, is_nonzero in zip(jaxpr.outvars, nonzero, strict=True) if is_nonzero]
+def _transposed(jaxpr: Jaxpr, linear: tuple[bool, ...],
+                nonzero: tuple[bool, ...]) -> tuple[Jaxpr, tuple[bool, ...]]:
+    known_types, _ = partition_list(linear, jaxpr.in_types)
+    _, ct_types = partition_list(nonzero, jaxpr.out_types)
+    out_nonzero: list[bool] = []
 
     def transposed(*flat: Any) -> list[Any]:
         known, cts = iter(flat[: len(known_types)]), iter(flat[len(known_types):])
         args = [Linear(v.type) if is_linear else next(known) for v, is_linear in zip(jaxpr.invars, linear, strict=True)]
         found = transpose_values(jaxpr, args, [next(cts) if is_nonzero else zero for is_nonzero in nonzero])
-        return [zeros_of(v.type) if ct is zero else ct
-                for v, ct, is_linear in zip(jaxpr.invars, found, linear, strict=True) if is_linear]
+        _, linear_cts = partition_list(linear, found)
+        out_nonzero.extend(ct is not zero for ct in linear_cts)
+        return [ct for ct in linear_cts if ct is not zero]
 
-    return stage(transposed, [*known_types, *ct_types], jaxpr.debug_name)
+    return stage(transposed, [*known_types, *ct_types], jaxpr.debug_name), tuple(out_nonzero)

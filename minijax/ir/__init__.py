@@ -20,8 +20,9 @@ from minijax.ir.types import ArrayType, zero
 from minijax.ir.walk import all_consts, all_programs
 
 __all__ = [
-    "ArrayType", "Atom", "Equation", "Interpreter", "Jaxpr", "Linear", "Literal", "Op", "Origin", "SavedSource",
-    "Source", "Var", "zero", "all_consts", "all_programs", "check_jaxpr", "const_bytes", "const_type", "cse", "dce",
-    "find_op", "fingerprint", "fold", "format_equation", "format_jaxpr", "forward", "from_json", "held_programs", "inline",
-    "ops", "parse", "program_pass", "register_named", "same_program", "show", "to_html", "to_json", "trace_passes",
+    "ArrayType", "Atom", "Equation", "Interpreter", "Jaxpr", "Linear", "Literal", "Op", "Origin",
+    "SavedSource", "Source", "Var", "zero", "all_consts", "all_programs", "check_jaxpr", "const_bytes",
+    "const_type", "cse", "dce", "find_op", "fingerprint", "fold", "format_equation", "format_jaxpr",
+    "forward", "from_json", "held_programs", "inline", "ops", "parse", "program_pass", "register_named",
+    "same_program", "show", "to_html", "to_json", "trace_passes",
 ]

@@ -24,10 +24,13 @@ def check_jaxpr(jaxpr: Jaxpr) -> Jaxpr:
 
     Raises `JaxprCheckError`, which shows the guilty equation.
 
-    >>> x, y = Var(ArrayType((), 'f32')), Var(ArrayType((), 'f32'))
-    >>> check_jaxpr(Jaxpr((), (), (x,), (), (y,)))
+    >>> from minijax.ir import dtypes
+    >>> check_jaxpr(Jaxpr((), (), (), (), (Var(ArrayType((), dtypes.float32)),)))
     Traceback (most recent call last):
-    minijax.errors.JaxprCheckError: ...
+    minijax.errors.JaxprCheckError: The variable read as result 0 is not bound by anything before it.
+    { lambda ; . let
+      in (a,) }
+      ^^^^^^^^^
     """
     for program in all_programs(jaxpr):
         bound: set[Var] = set()

@@ -21,7 +21,6 @@ import numpy as np
 from minijax.errors import JaxprSyntaxError
 from minijax.ir import dtypes
 from minijax.ir.check import check_jaxpr
-from minijax.ir.constants import const_type
 from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Var
 from minijax.ir.op import Op, find_op, ops
 from minijax.ir.scalars import COMPLEX, NUMBER, read_complex, read_literal
@@ -33,7 +32,8 @@ _type = re.compile(r"(~?)([A-Za-z0-9_]+(?:<\w+>)?)\[((?:[0-9]{1,18}(?:,[0-9]{1,1
 _token = re.compile(rf"""(?:[ \t\r\n]|\#[^\n]*)*(?:
     (?P<type>~?[A-Za-z_]\w*(?:<\w+>)?\[[0-9,]*\](?:\{{[\w,]+\}})?) | (?P<number>0x[0-9a-f]+|{NUMBER}|{COMPLEX})
   | (?P<word>{WORD}(?:<\w+>)?) | (?P<string>"(?:[^"\\\n]|\\.)*") | (?P<opaque><[^<>\n]*>)
-  | (?P<held>@[0-9]+) | (?P<mark>[][{{}}();:,.=]) | (?P<end>\Z) )""", re.VERBOSE | re.ASCII)
+  | (?P<held>@[0-9]+) | (?P<mark>[][{{}}();:,.=]) | (?P<end>\Z) | (?P<other>.) )""",
+                    re.VERBOSE | re.ASCII | re.DOTALL)
 _words = {"True": True, "False": False, "None": None} | {name: d for d, name in dtypes.dtype_names.items()}
 
 
@@ -93,31 +93,6 @@ def read_op(name: str) -> Op:
         raise ValueError(f"there is no op named '{name[:60]}'.{hint}") from None
 
 
-class _Constants:
-    """Hands out the constants that the text asks for."""
-
-    def __init__(self, given: Mapping[str, Any] | Sequence[Any] | None) -> None:
-        self.by_name = given if isinstance(given, Mapping) else None
-        self.rest = [] if given is None or self.by_name is not None else list(given)[::-1]
-        self.taken: set[str] = set()
-
-    def take(self, name: str, type: ArrayType) -> Any:
-        if self.by_name is None and not self.rest or self.by_name is not None and name not in self.by_name:
-            raise ValueError(f"the constant {name}:{type!r} has no value. "
-                             f"Pass it: parse(text, {{'{name}': array}}), or all of them as a sequence.")
-        self.taken.add(name)
-        value = self.rest.pop() if self.by_name is None else self.by_name[name]
-        if not hasattr(value, "dtype") and not dtypes.is_key(type.dtype):
-            value = np.asarray(value, type.dtype)
-        if not const_type(value).matches(type.update(weak_type=False, varying=frozenset())):
-            raise ValueError(f"the constant {name}:{type!r} cannot be of type {const_type(value)!r}.")
-        return value
-
-    def unused(self) -> str:
-        names = sorted(set(self.by_name or ()) - self.taken)
-        return f"constants {', '.join(names)}" if names else f"the last {len(self.rest)} constants" if self.rest else ""
-
-
 class _Parser:
     """Recursive descent with one token of lookahead: its kind, its text, and whether it begins a line."""
 
@@ -125,19 +100,16 @@ class _Parser:
                  programs: Sequence[Jaxpr] = ()) -> None:
         self.text = text
         self.programs = programs
-        self.constants = _Constants(consts)
+        self.consts = dict(consts) if isinstance(consts, Mapping) else list(consts or ())[::-1]
         self.types: dict[str, ArrayType] = {}
         self.end = self.depth = 0
         self.advance()
 
     def advance(self) -> str:
         """Step to the next token; returns the text of the one left behind."""
-        before, end = getattr(self, "token", ""), self.end
-        match = _token.match(self.text, end)
-        if match is None:
-            self.start = re.compile(r"(?:\s|#[^\n]*)*").match(self.text, end).end()  # type: ignore[union-attr]
-            self.fail("this is no part of the notation")
-        self.kind: str = match.lastgroup or ""
+        before, end, match = getattr(self, "token", ""), self.end, _token.match(self.text, self.end)
+        assert match is not None and match.lastgroup is not None, "the last alternatives match any text"
+        self.kind: str = match.lastgroup
         self.token: str = match[self.kind]
         self.start, self.end = match.span(self.kind)
         self.first_on_line = "\n" in self.text[end : self.start]
@@ -186,8 +158,8 @@ class _Parser:
         """Nothing may follow the program, no constant be left over."""
         if self.kind != "end":
             self.fail(f"expected the end of the text, found {self.token[:60]!r}")
-        if self.constants.unused():
-            self.fail(f"{self.constants.unused()} have no name in the text")
+        if self.consts:
+            self.fail(f"{len(self.consts)} more constants are given than the text names")
 
     def program(self) -> Jaxpr:
         """`{ lambda consts ; inputs . let equations in (results) }`"""
@@ -215,10 +187,19 @@ class _Parser:
                 name = self.word(f"a variable or {last!r}")
                 type = self.type()
                 if consts is not None:
-                    consts.append(self.constants.take(name, type))
+                    consts.append(self.constant(name, type))
                 found.append(self.bind(env, name, type))
         self.advance()
         return found
+
+    def constant(self, name: str, type: ArrayType) -> Any:
+        """The array given for a constant; raises `ValueError`."""
+        try:
+            value = self.consts.pop(name) if isinstance(self.consts, dict) else self.consts.pop()
+        except LookupError:
+            raise ValueError(f"the constant {name}:{type!r} has no value. Pass it: parse(text, {{'{name}': array}}), "
+                             "or all constants as a sequence.") from None
+        return value if hasattr(value, "dtype") else np.asarray(value, type.dtype)
 
     def bind(self, env: dict[str, Var], name: str, type: ArrayType) -> Var:
         """A new variable; `_` has no name."""
@@ -255,24 +236,15 @@ class _Parser:
         """`a:f32[3] b:f32[] = op`, or the op alone if there are no results."""
         results: list[tuple[str, ArrayType]] = []
         while True:
-            at, word = self.start, self.word("an equation or 'in'" if not results else "a variable or '='")
-            if self.token != ":":
-                break
+            with self.located():
+                word = self.word("a variable or '='" if results else "an equation or 'in'")
+                if self.token != ":" and not results:
+                    return results, read_op(word)
             results.append((word, self.type()))
             if self.token == "=":
                 self.advance()
-                at, word = self.start, self.word("an op")
-                return results, self.op(word, at)
-        if results:
-            self.fail("expected '=' between results and op", at)
-        return results, self.op(word, at)
-
-    def op(self, name: str, at: int) -> Op:
-        """The op named at position `at`."""
-        try:
-            return read_op(name)
-        except ValueError as error:
-            self.fail(str(error), at)
+                with self.located():
+                    return results, read_op(self.word("an op"))
 
     def atom(self, env: dict[str, Var]) -> Atom:
         """A variable, or a literal `1.0:f32[]`."""

@@ -149,20 +149,10 @@ def cse(jaxpr: Jaxpr) -> Jaxpr:
     return bottom_up(jaxpr, _cse)
 
 
-class _Held(dict[int, str]):
-    """Held programs count by identity."""
-
-    def __contains__(self, key: object) -> bool:
-        return True
-
-    def __missing__(self, key: int) -> str:
-        return str(key)
-
-
 def _cse(program: Jaxpr) -> Jaxpr:
     seen: dict[Any, Equation] = {}
     numbers: dict[Var, int] = {}
-    printer = Printer(_Held(), opaque=by_identity)
+    printer = Printer({}, opaque=by_identity)  # held programs too count by identity
 
     def key(eqn: Equation) -> Any:
         keys = [numbers.setdefault(x, len(numbers)) if isinstance(x, Var) else write_literal(x) for x in eqn.inputs]
@@ -240,7 +230,9 @@ def _fold(program: Jaxpr) -> Jaxpr:
         return False
 
     result = _rewrite(program, visit)
-    return result if not made else result.replace(constvars=(*result.constvars, *made), consts=(*result.consts, *(known[v] for v in made)))
+    if not made:
+        return result
+    return result.replace(constvars=(*result.constvars, *made), consts=(*result.consts, *(known[v] for v in made)))
 
 
 def _foldable(eqn: Equation, inputs: list[Any]) -> bool:

@@ -61,22 +61,16 @@ class Printer:
 
     def program(self, jaxpr: Jaxpr) -> str:
         """The text of one program."""
+        return _layout(self.lines(jaxpr))
+
+    def lines(self, jaxpr: Jaxpr) -> list[str]:
+        """The text of one program in parts: head, equations, results."""
         names = Names()
-        return _layout([self.head(jaxpr, names), *self.equations(jaxpr, names)], self.tail(jaxpr, names))
-
-    def head(self, jaxpr: Jaxpr, names: Names) -> str:
-        """The first line: `{ lambda a:f32[3]; b:f32[]. let`."""
-        binders = [" ".join(f"{names[v]}:{v.type!r}" for v in group) for group in (jaxpr.constvars, jaxpr.invars)]
-        return f"{{ lambda {binders[0]}; {binders[1]}. let"
-
-    def equations(self, jaxpr: Jaxpr, names: Names) -> list[str]:
-        """The text of each equation."""
+        groups = [" ".join(f"{names[v]}:{v.type!r}" for v in group) for group in (jaxpr.constvars, jaxpr.invars)]
         used = {x for eqn in jaxpr.eqns for x in eqn.inputs}.union(jaxpr.outvars)
-        return [self.equation(eqn, names, used) for eqn in jaxpr.eqns]
-
-    def tail(self, jaxpr: Jaxpr, names: Names) -> str:
-        """The last line: `in (a,) }`."""
-        return f"in {_parentheses([atom_text(x, names) for x in jaxpr.outvars])} }}"
+        eqns = [self.equation(eqn, names, used) for eqn in jaxpr.eqns]
+        results = _parentheses([atom_text(x, names) for x in jaxpr.outvars])
+        return [f"{{ lambda {groups[0]}; {groups[1]}. let", *eqns, f"in {results} }}"]
 
     def equation(self, eqn: Equation, names: Names, used: set[Atom]) -> str:
         """One equation; results that are not in `used` are `_`."""
@@ -177,8 +171,15 @@ def atom_text(atom: Atom, names: Names) -> str:
     return names[atom] if isinstance(atom, Var) else write_literal(atom)
 
 
-def _layout(lines: list[str], tail: str) -> str:
-    return "\n".join(lines).replace("\n", "\n    ") + f"\n  {tail}"
+def _layout(lines: list[str]) -> str:
+    return "\n".join(lines[:-1]).replace("\n", "\n    ") + f"\n  {lines[-1]}"
+
+
+def _printer(jaxpr: Jaxpr, source: bool = False) -> Printer:
+    printer = Printer({}, source)
+    for program in all_programs(jaxpr)[:-1]:
+        printer.held[id(program)] = printer.program(program)
+    return printer
 
 
 def _parentheses(texts: list[str]) -> str:
@@ -193,41 +194,25 @@ def format_jaxpr(jaxpr: Jaxpr, source: bool = False) -> str:
     { lambda ; a:f32[3]. let
       in (a,) }
     """
-    held: dict[int, str] = {}
-    for program in all_programs(jaxpr):
-        held[id(program)] = Printer(held, source).program(program)
-    return held[id(jaxpr)]
+    return _printer(jaxpr, source).program(jaxpr)
 
 
 def format_equation(jaxpr: Jaxpr, index: int) -> str:
     """The text of one equation, with the names it has in the text of `jaxpr`."""
-    names = Names()
-    printer = _printer_for(jaxpr, names)
-    return printer.equations(jaxpr, names)[index]
+    return _printer(jaxpr).lines(jaxpr)[index + 1]
 
 
 def format_excerpt(jaxpr: Jaxpr, index: int | None, around: int = 5) -> str:
-    """The program's text near equation `index`, with `^^^` under it; under the last line for None."""
-    names = Names()
-    printer = _printer_for(jaxpr, names)
-    head, lines = printer.head(jaxpr, names), printer.equations(jaxpr, names)
-    at = len(lines) if index is None else index
-    first, last = max(0, at - around), min(len(lines), at + around + 1)
-    shown = [*lines[first:last]]
-    if index is not None:
-        shown.insert(at - first + 1, "^" * max(3, len(lines[at].split("\n")[-1])))
-    cut = [["..."] if first else [], ["..."] if last < len(lines) else []]
-    tail = printer.tail(jaxpr, names)
-    return _layout([head, *cut[0], *shown, *cut[1]], tail) + (f"\n  {'^' * len(tail)}" if index is None else "")
-
-
-def _printer_for(jaxpr: Jaxpr, names: Names) -> Printer:
-    held: dict[int, str] = {}
-    for program in all_programs(jaxpr)[:-1]:
-        held[id(program)] = Printer(held).program(program)
-    printer = Printer(held)
-    printer.head(jaxpr, names)
-    return printer
+    """The program's text near equation `index`, with `^^^` under it; under the results for None."""
+    lines = _printer(jaxpr).lines(jaxpr)
+    at = len(lines) - 1 if index is None else index + 1
+    marker = "^" * max(3, len(lines[at].split("\n")[-1]))
+    first, last = max(1, at - around), min(len(lines) - 1, at + around + 1)
+    before, after = lines[first:at], lines[at + 1 : last]
+    if index is None:
+        return _layout([lines[0], *["..."][: first - 1], *before, lines[-1]]) + f"\n  {marker}"
+    return _layout([lines[0], *["..."][: first - 1], *before, lines[at], marker, *after,
+                    *["..."][: len(lines) - 1 - last], lines[-1]])
 
 
 language.printer = format_jaxpr

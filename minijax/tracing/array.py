@@ -14,40 +14,9 @@ import numpy as np
 
 from minijax.errors import (ConcretizationTypeError, MinijaxTypeError, TracerArrayConversionError,
                             TracerBoolConversionError, TracerIntegerConversionError)
-from minijax.ir import dtypes
 from minijax.ir.types import ArrayType, scalar_type
+from minijax.tracing.backend import Backend, Weak
 from minijax.tracing.context import Trace
-
-
-class Weak(np.ndarray):
-    """The NumPy evaluator's arrays of weak type."""
-
-
-class Backend:
-    """What the installed backend knows about device values; the default knows NumPy's.
-
-    `lowering.install()` puts its own in `Array.backend`.
-    """
-
-    def type_of(self, value: Any) -> ArrayType:
-        """The IR type of a device value."""
-        if value.dtype.names is not None:
-            return ArrayType(value.shape, dtypes.key_dtypes[value.dtype.names[0]])
-        return ArrayType(value.shape, dtypes.canonical_dtype(value.dtype), isinstance(value, Weak))
-
-    def to_numpy(self, value: Any) -> np.ndarray:
-        """The value as a NumPy array; keys as structured arrays of their words."""
-        return np.asarray(value)
-
-    def is_foreign(self, value: Any) -> bool:
-        """Whether `value` is an array of a library that the backend can take in."""
-        return isinstance(value, np.ndarray)
-
-    def describe(self, value: Any) -> str:
-        """Repr of a value without its class name, `([1., 2.], dtype=float32)`."""
-        array = self.to_numpy(value)
-        text = np.array2string(array, prefix="Array(", separator=", ")
-        return f"({text}, dtype={array.dtype.name})"
 
 
 class Array:

@@ -1,0 +1,99 @@
+"""Devices, transfers, waiting, and switches that hold for a while."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from minijax import pytree
+from minijax.config import config
+from minijax.errors import MinijaxTypeError
+from minijax.tracing.array import Array, Tracer, is_value
+
+
+def devices(backend: str | None = None) -> list[Any]:
+    """The devices of all processes.
+
+    >>> len(devices()) >= 1
+    True
+    """
+    return Array.backend.devices(backend)
+
+
+def local_devices(backend: str | None = None) -> list[Any]:
+    """The devices of this process."""
+    return Array.backend.local_devices(backend=backend)
+
+
+def device_count(backend: str | None = None) -> int:
+    """How many devices all processes have."""
+    return len(devices(backend))
+
+
+def local_device_count(backend: str | None = None) -> int:
+    """How many devices this process has."""
+    return len(local_devices(backend))
+
+
+def default_backend() -> str:
+    """The platform of the default device: 'cpu', 'gpu', 'tpu'."""
+    return Array.backend.default_backend()
+
+
+def process_index() -> int:
+    """Which of the processes this is, from 0."""
+    return Array.backend.process_index()
+
+
+def process_count() -> int:
+    """How many processes run the program together."""
+    return Array.backend.process_count()
+
+
+def device_put(x: Any, device: Any = None) -> Any:
+    """A pytree of arrays on a device (or sharding); traced values are returned as they are.
+
+    >>> device_put([1.0, 2.0])[1]
+    Array(2., dtype=float32, weak_type=True)
+    """
+    def put(leaf: Any) -> Any:
+        if isinstance(leaf, Tracer):
+            return leaf
+        if not is_value(leaf):
+            raise MinijaxTypeError(f"device_put: {leaf!r} of type {type(leaf).__name__} is not an array or a scalar.")
+        return Array(Array.backend.put(leaf, device))
+
+    return pytree.map(put, x)
+
+
+def device_get(x: Any) -> Any:
+    """A pytree of NumPy arrays with the values of `x`.
+
+    >>> device_get(device_put(2.0))
+    array(2., dtype=float32)
+    """
+    return pytree.map(lambda leaf: leaf.__array__() if isinstance(leaf, Array) else leaf, x)
+
+
+def block_until_ready(x: Any) -> Any:
+    """Wait until every array of a pytree is computed; returns the pytree."""
+    Array.backend.wait([leaf.value for leaf in pytree.leaves(x) if type(leaf) is Array])
+    return x
+
+
+def disable_jit(disable: bool = True) -> AbstractContextManager[None]:
+    """Context manager: `jit` calls the Python function itself, for debugging.
+
+    >>> with disable_jit(): pass
+    """
+    return config.override("jax_disable_jit", disable)
+
+
+def enable_x64(new_val: bool = True) -> AbstractContextManager[None]:
+    """Context manager: 64-bit dtypes in this thread."""
+    return config.override("jax_enable_x64", new_val)
+
+
+def debug_nans(new_val: bool = True) -> AbstractContextManager[None]:
+    """Context manager: a NaN result is an error that names the op and the line."""
+    return config.override("jax_debug_nans", new_val)

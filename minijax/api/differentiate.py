@@ -1,0 +1,329 @@
+"""jvp, linearize, vjp, grad and linear_transpose: derivatives of functions of pytrees."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minijax import pytree
+from minijax.api.arguments import (canonical_argnums, check_callable, check_inexact, flatten_values, function_name,
+                                   split_args)
+from minijax.errors import MinijaxTypeError, NonScalarOutputError, TreeError
+from minijax.interpreters.dual import LinearTape, instantiate, jvp_flat, linearize_flat
+from minijax.interpreters.evaluate import run_program
+from minijax.interpreters.stage import stage
+from minijax.interpreters.transpose import transpose_tape, transpose_values
+from minijax.ir import dtypes
+from minijax.ir.op import Linear
+from minijax.ir.types import zero
+from minijax.ops.structural import ones_of, zeros_of
+from minijax.tracing.array import Array, is_value, typeof
+
+
+class FlatFunction:
+    """A function of pytrees as one of leaves.  The output tree and auxiliary data are read after a call."""
+
+    __slots__ = ("function", "in_tree", "has_aux", "out_tree", "aux", "transform")
+
+    def __init__(self, transform: str, function: Callable[..., Any], in_tree: Any, has_aux: bool = False) -> None:
+        self.transform = transform
+        self.function = function
+        self.in_tree = in_tree
+        self.has_aux = has_aux
+        self.aux: Any = None
+
+    def __call__(self, *leaves: Any) -> list[Any]:
+        out = self.function(*self.in_tree.unflatten(leaves))
+        if self.has_aux:
+            out, self.aux = split_aux(self.transform, self.function, out)
+        outs, self.out_tree = pytree.flatten(out)
+        for x in outs:
+            if not is_value(x):
+                raise MinijaxTypeError(f"{self.transform}: {function_name(self.function)} returned {x!r} of type "
+                                       f"{type(x).__name__}; results are pytrees of arrays. Return other data with has_aux=True.")
+        return outs
+
+
+def split_aux(transform: str, function: Any, out: Any) -> tuple[Any, Any]:
+    """The pair (result, auxiliary data) that `has_aux=True` promises."""
+    if not isinstance(out, (tuple, list)) or len(out) != 2:
+        raise MinijaxTypeError(f"{transform} with has_aux=True: {function_name(function)} must return a pair "
+                               f"(result, auxiliary data), got {type(out).__name__}. Return both, or drop has_aux.")
+    return out[0], out[1]
+
+
+def strip_aux(aux: Any, trace_free: Callable[[Any], Any]) -> Any:
+    """Auxiliary data with tracers of a finished trace replaced by what they stood for."""
+    return pytree.map(trace_free, aux)
+
+
+def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
+    """Value and directional derivative of `fun` at `primals` along `tangents`.
+
+    Both are tuples of equal structure, one item for each argument; tangents have the primals'
+    shapes and dtypes.  Returns (outputs, output tangents), and auxiliary data if `has_aux`.
+
+    >>> jvp(lambda x: x * x, (3.0,), (1.0,))
+    (Array(9., dtype=float32, weak_type=True), Array(6., dtype=float32, weak_type=True))
+    """
+    check_callable("jvp", fun)
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise MinijaxTypeError("jvp takes tuples of primals and tangents, one item for each argument: jvp(f, (x,), (t,)). "
+                               f"Got {type(primals).__name__} and {type(tangents).__name__}.")
+    leaves, in_tree = flatten_values("jvp", fun, primals)
+    tangent_leaves = match_tangents("jvp", fun, primals, tangents, leaves, in_tree)
+    flat = FlatFunction("jvp", fun, in_tree, has_aux)
+    outs, out_tangents = jvp_flat(flat_with_aux(flat), leaves, tangent_leaves)
+    return pack_duals(flat, outs, out_tangents)
+
+
+def flat_with_aux(flat: FlatFunction) -> Callable[..., list[Any]]:
+    """The flat function with the leaves of its auxiliary data as further outputs."""
+    def call(*leaves: Any) -> list[Any]:
+        outs = flat(*leaves)
+        if not flat.has_aux:
+            return outs
+        aux_leaves, aux_tree = pytree.flatten(flat.aux)
+        flat.aux = len(outs), aux_tree
+        return [*outs, *aux_leaves]
+
+    return call
+
+
+def unpack_aux(flat: FlatFunction, outs: list[Any]) -> tuple[list[Any], Any]:
+    """Outputs and auxiliary data of a `flat_with_aux` function."""
+    if not flat.has_aux:
+        return outs, None
+    count, aux_tree = flat.aux
+    return outs[:count], aux_tree.unflatten(outs[count:])
+
+
+def pack_duals(flat: FlatFunction, outs: list[Any], tangents: list[Any]) -> Any:
+    """The result of `jvp` as trees."""
+    outs, aux = unpack_aux(flat, outs)
+    full = [as_tangent(t, x) for x, t in zip(outs, tangents, strict=False)]
+    result = flat.out_tree.unflatten(map(as_result, outs)), flat.out_tree.unflatten(full)
+    return (*result, aux) if flat.has_aux else result
+
+
+def as_result(x: Any) -> Any:
+    """A result as an Array; Python scalars that passed through unchanged become arrays."""
+    return x if isinstance(x, Array) else Array(Array.backend.put(x, None)) if is_value(x) else x
+
+
+def as_tangent(t: Any, primal: Any) -> Any:
+    """A tangent to hand to the user: zeros where symbolic, `float0` zeros for integers."""
+    type = typeof(primal)
+    if not type.differentiable:
+        return np.zeros(type.shape, dtypes.float0)
+    return as_result(instantiate(t, primal))
+
+
+def match_tangents(transform: str, fun: Any, primals: Any, tangents: Any, leaves: list[Any], in_tree: Any) -> list[Any]:
+    """Leaves of the tangents, checked against the primals'; integer ones are zero."""
+    tangent_leaves, tangent_tree = pytree.flatten(tuple(tangents))
+    if tangent_tree != in_tree:
+        error = pytree.prefix_error(tuple(primals), tuple(tangents), name="tangents")
+        raise TreeError(f"{transform} of {function_name(fun)}: tangents must have the primals' structure {in_tree}, "
+                        f"got {tangent_tree}. {error or ''}")
+    found = []
+    for number, (x, t) in enumerate(zip(leaves, tangent_leaves, strict=True)):
+        type = typeof(x)
+        if not type.differentiable:
+            found.append(zero)
+            continue
+        tangent_type = typeof(t)
+        if tangent_type.shape != type.shape or tangent_type.dtype != type.dtype:
+            raise MinijaxTypeError(f"{transform} of {function_name(fun)}: the tangent of leaf {number} has type {tangent_type}, "
+                                   f"its primal {type}. They must have the same shape and dtype.")
+        found.append(t)
+    return found
+
+
+def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """Value of `fun` at `primals`, and its derivative there as a function of tangents.
+
+    The function is run once; the derivative replays the recorded linear program.
+
+    >>> y, f_jvp = linearize(lambda x: x * x, 3.0); f_jvp(1.0)
+    Array(6., dtype=float32, weak_type=True)
+    """
+    check_callable("linearize", fun)
+    leaves, in_tree = flatten_values("linearize", fun, primals)
+    flat = FlatFunction("linearize", fun, in_tree, has_aux)
+    linear = [typeof(x).differentiable for x in leaves]
+    outs, tape = linearize_flat(flat_with_aux(flat), leaves, linear)
+    outs, aux = unpack_aux(flat, outs)
+    tape.outs = tape.outs[: len(outs)]
+    jaxpr = tape.to_jaxpr(function_name(fun))
+
+    def derivative(*tangents: Any) -> Any:
+        found = match_tangents("linearize", fun, primals, tangents, leaves, in_tree)
+        values = iter(run_program(jaxpr, *[t for t, is_linear in zip(found, linear, strict=True) if is_linear]))
+        full = [as_tangent(zero if t is zero else next(values), x) for x, t in zip(outs, tape.outs, strict=True)]
+        return flat.out_tree.unflatten(full)
+
+    derivative.jaxpr = jaxpr  # type: ignore[attr-defined]
+    result = flat.out_tree.unflatten(map(as_result, outs))
+    return (result, derivative, aux) if has_aux else (result, derivative)
+
+
+class PullBack:
+    """The function from output cotangents to input cotangents that `vjp` returns."""
+
+    __slots__ = ("flat", "leaves", "linear", "outs", "tape")
+
+    def __init__(self, flat: FlatFunction, leaves: list[Any], linear: list[bool], outs: list[Any],
+                 tape: LinearTape) -> None:
+        self.flat = flat
+        self.leaves = leaves
+        self.linear = linear
+        self.outs = outs
+        self.tape = tape
+
+    def __call__(self, cotangents: Any) -> tuple[Any, ...]:
+        """Cotangents of the arguments, a tuple with one item for each."""
+        ct_leaves, ct_tree = pytree.flatten(cotangents)
+        if ct_tree != self.flat.out_tree:
+            raise TreeError(f"vjp of {function_name(self.flat.function)}: the cotangent must have the output's structure "
+                            f"{self.flat.out_tree}, got {ct_tree}.")
+        checked = [check_cotangent(self.flat, x, ct) for x, ct in zip(self.outs, ct_leaves, strict=True)]
+        return self.flat.in_tree.unflatten(self.pull(checked))
+
+    def pull(self, cts: list[Any]) -> list[Any]:
+        """Cotangents of the leaves for cotangents of the output leaves."""
+        found = iter(transpose_tape(self.tape, cts))
+        return [as_tangent(next(found) if is_linear else zero, x)
+                for x, is_linear in zip(self.leaves, self.linear, strict=True)]
+
+
+def check_cotangent(flat: FlatFunction, out: Any, ct: Any) -> Any:
+    """A cotangent for an output, checked; `zero` for an output without derivative."""
+    type = typeof(out)
+    if not type.differentiable:
+        return zero
+    ct_type = typeof(ct)
+    if ct_type.shape != type.shape or ct_type.dtype != type.dtype:
+        raise MinijaxTypeError(f"vjp of {function_name(flat.function)}: the cotangent of an output of type {type} "
+                               f"has type {ct_type}. They must have the same shape and dtype.")
+    return ct
+
+
+def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, reduce_axes: Any = ()) -> Any:
+    """Value of `fun` at `primals`, and the function from output cotangents to input cotangents.
+
+    The latter returns a tuple with one item for each argument.
+
+    >>> y, f_vjp = vjp(lambda x, y: x * y, 2.0, 3.0); f_vjp(1.0)
+    (Array(3., dtype=float32, weak_type=True), Array(2., dtype=float32, weak_type=True))
+    """
+    check_callable("vjp", fun)
+    leaves, in_tree = flatten_values("vjp", fun, primals)
+    flat = FlatFunction("vjp", fun, in_tree, has_aux)
+    pull, aux = pull_back(flat, leaves, [typeof(x).differentiable for x in leaves])
+    result = flat.out_tree.unflatten(map(as_result, pull.outs))
+    return (result, pull, aux) if has_aux else (result, pull)
+
+
+def pull_back(flat: FlatFunction, leaves: list[Any], linear: list[bool]) -> tuple[PullBack, Any]:
+    """Run and linearize a flat function; its pull-back and auxiliary data."""
+    outs, tape = linearize_flat(flat_with_aux(flat), leaves, linear)
+    outs, aux = unpack_aux(flat, outs)
+    tape.outs = tape.outs[: len(outs)]
+    return PullBack(flat, leaves, linear, outs, tape), aux
+
+
+def value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
+                   holomorphic: bool = False, allow_int: bool = False, reduce_axes: Any = ()) -> Callable[..., Any]:
+    """A function that returns both the value of `fun` and its gradient.
+
+    `argnums` says with respect to which positional arguments (an int: the gradient has that argument's
+    structure; several: a tuple).  `fun` returns a scalar, or (scalar, auxiliary data) if `has_aux`.
+    Raises `NonScalarOutputError` for other results, `MinijaxTypeError` for integer arguments.
+
+    >>> value_and_grad(lambda x: x ** 2)(3.0)
+    (Array(9., dtype=float32, weak_type=True), Array(6., dtype=float32, weak_type=True))
+    """
+    check_callable("value_and_grad", fun)
+
+    @functools.wraps(fun)
+    def value_and_grad_fun(*args: Any, **kwargs: Any) -> Any:
+        numbers = canonical_argnums("grad", argnums, len(args))
+        chosen, restore = split_args(args, numbers)
+        leaves, in_tree = flatten_values("grad", fun, chosen)
+        check_inexact("grad", fun, args, numbers, holomorphic, allow_int)
+        flat = FlatFunction("grad", lambda *xs: fun(*restore(xs), **kwargs), in_tree, has_aux)
+        pull, aux = pull_back(flat, leaves, [typeof(x).differentiable for x in leaves])
+        value = check_scalar(fun, flat, pull.outs, holomorphic)
+        grads = in_tree.unflatten(pull.pull([ones_of(typeof(value))]))
+        grads = grads if isinstance(argnums, (tuple, list)) else grads[0]
+        return ((as_result(value), aux) if has_aux else as_result(value)), grads
+
+    return value_and_grad_fun
+
+
+def check_scalar(fun: Any, flat: FlatFunction, outs: list[Any], holomorphic: bool) -> Any:
+    """The one scalar result that `grad` needs."""
+    name = function_name(fun)
+    if len(outs) != 1 or flat.out_tree != pytree.structure(0.0):
+        raise NonScalarOutputError(f"grad needs a function that returns one scalar, but {name} returned {flat.out_tree} with "
+                                   f"{len(outs)} leaves. Return other data with has_aux=True, or use minijax.jacrev or vjp.")
+    type = typeof(outs[0])
+    if type.shape != ():
+        raise NonScalarOutputError(f"grad needs a function that returns a scalar, but {name} returned an array of type {type}. "
+                                   "Reduce it (with .sum() or .mean()), or use minijax.jacrev or vjp.")
+    if holomorphic and not dtypes.is_complex(type.dtype):
+        raise MinijaxTypeError(f"grad with holomorphic=True needs a complex result, but {name} returned {type}.")
+    if not holomorphic and not dtypes.is_float(type.dtype):
+        raise MinijaxTypeError(f"grad needs a real floating-point result, but {name} returned {type}. Convert it with "
+                               ".astype('float32'), or pass holomorphic=True for a complex function.")
+    return outs[0]
+
+
+def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
+         holomorphic: bool = False, allow_int: bool = False, reduce_axes: Any = ()) -> Callable[..., Any]:
+    """The gradient of a function that returns a scalar; see `value_and_grad` for the arguments.
+
+    With `has_aux` the result is (gradient, auxiliary data).
+
+    >>> grad(lambda x: x ** 3)(2.0)
+    Array(12., dtype=float32, weak_type=True)
+    """
+    check_callable("grad", fun)
+    both = value_and_grad(fun, argnums, has_aux, holomorphic, allow_int)
+
+    @functools.wraps(fun)
+    def grad_fun(*args: Any, **kwargs: Any) -> Any:
+        value, grads = both(*args, **kwargs)
+        return (grads, value[1]) if has_aux else grads
+
+    return grad_fun
+
+
+def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = ()) -> Callable[[Any], Any]:
+    """The transpose of a linear function: from output cotangents to a tuple of input cotangents.
+
+    `primals` give shapes and dtypes only (arrays or `ShapeDtypeStruct`s).
+
+    >>> linear_transpose(lambda x: 3.0 * x, 1.0)(1.0)
+    (Array(3., dtype=float32),)
+    """
+    check_callable("linear_transpose", fun)
+    leaves, in_tree = pytree.flatten(tuple(primals))
+    types = [getattr(x, "type", None) or typeof(x) for x in leaves]
+    flat = FlatFunction("linear_transpose", fun, in_tree)
+    jaxpr = stage(flat, types, function_name(fun))
+
+    def transposed(cotangents: Any) -> Any:
+        ct_leaves, ct_tree = pytree.flatten(cotangents)
+        if ct_tree != flat.out_tree:
+            raise TreeError(f"linear_transpose of {function_name(fun)}: the cotangent must have the output's structure "
+                            f"{flat.out_tree}, got {ct_tree}.")
+        cts = [check_cotangent(flat, v, ct) if False else ct for v, ct in zip(jaxpr.outvars, ct_leaves, strict=True)]
+        found = transpose_values(jaxpr, [Linear(t) for t in types], cts)
+        return in_tree.unflatten([as_result(zeros_of(t) if ct is zero else ct) for t, ct in zip(types, found, strict=True)])
+
+    return transposed

@@ -1,0 +1,150 @@
+"""Jacobians and Hessians, from jvp, vjp and vmap."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from minijax import pytree
+from minijax.api.arguments import canonical_argnums, check_callable, check_inexact, split_args
+from minijax.api.differentiate import grad, jvp, vjp
+from minijax.api.vmap import vmap
+from minijax.ops.comparison import eq
+from minijax.ops.conversion import convert_element_type
+from minijax.ops.families import reshape, transpose
+from minijax.ops.structural import iota
+from minijax.tracing.array import typeof
+from minijax.util import size_of
+
+Function = Callable[..., Any]
+
+
+def standard_basis(tree: Any) -> Any:
+    """A tree of batches: together the unit vectors of the space of `tree`, one for each element."""
+    leaves, treedef = pytree.flatten(tree)
+    types = [typeof(x) for x in leaves]
+    total, start, blocks = sum(t.size for t in types), 0, []
+    for t in types:
+        rows = iota("int32", (total, t.size), 0)
+        columns = iota("int32", (total, t.size), 1)
+        shifted = eq(rows, columns + start)  # type: ignore[operator]
+        blocks.append(reshape(convert_element_type(shifted, t.dtype), (total, *t.shape)))
+        start += t.size
+    return treedef.unflatten(blocks)
+
+
+def _split_columns(batch: Any, types: Sequence[Any], treedef: Any, last: bool) -> Any:
+    """Cut the axis over basis vectors of `batch` into the shapes of `types`."""
+    shape, start, parts = typeof(batch).shape, 0, []
+    for t in types:
+        part = batch[start:start + t.size]
+        rest = shape[1:]
+        part = reshape(part, (*t.shape, *rest))
+        if last:
+            n, m = t.ndim, len(rest)
+            part = transpose(part, (*range(n, n + m), *range(n)))
+        parts.append(part)
+        start += t.size
+    return treedef.unflatten(parts)
+
+
+def _jacobian(name: str, fun: Function, argnums: Any, has_aux: bool, holomorphic: bool, allow_int: bool,
+              compute: Callable[..., Any]) -> Function:
+    check_callable(name, fun)
+
+    @functools.wraps(fun)
+    def jacobian_fun(*args: Any, **kwargs: Any) -> Any:
+        numbers = canonical_argnums(name, argnums, len(args))
+        check_inexact(name, fun, args, numbers, holomorphic, allow_int)
+        chosen, restore = split_args(args, numbers)
+        result, aux = compute(lambda *xs: fun(*restore(xs), **kwargs), chosen)
+        if not isinstance(argnums, (tuple, list)):
+            result = pytree.map(lambda row: row[0], result, is_leaf=lambda x: isinstance(x, _Row))
+        else:
+            result = pytree.map(tuple, result, is_leaf=lambda x: isinstance(x, _Row))
+        return (result, aux) if has_aux else result
+
+    return jacobian_fun
+
+
+class _Row(list):  # type: ignore[type-arg]
+    """The derivatives of one output leaf with respect to the chosen arguments."""
+
+
+def jacfwd(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False) -> Function:
+    """The Jacobian of `fun` by forward mode: a column for each input element; best for tall Jacobians.
+
+    The result has the output's structure; each leaf is replaced by the structure of the argument, with
+    leaves of shape (*output shape, *input shape).
+
+    >>> import numpy as np
+    >>> jacfwd(lambda x: x * x)(np.float32([1., 2.]))
+    Array([[2., 0.],
+           [0., 4.]], dtype=float32)
+    """
+    def compute(f: Function, chosen: list[Any]) -> tuple[Any, Any]:
+        leaves, treedef = pytree.flatten(chosen)
+        types = [typeof(x) for x in leaves]
+        aux = []
+
+        def push(tangents: Any) -> Any:
+            found = jvp(f, tuple(chosen), tuple(tangents), has_aux)
+            aux.append(found[2] if has_aux else None)
+            return found[1]
+
+        columns = vmap(push)(standard_basis(chosen))
+        return pytree.map(lambda y: _Row(_split_columns(y, types, treedef, True)), columns), aux[0]
+
+    return _jacobian("jacfwd", fun, argnums, has_aux, holomorphic, False, compute)
+
+
+def jacrev(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False,
+           allow_int: bool = False) -> Function:
+    """The Jacobian of `fun` by reverse mode: a row for each output element; best for wide Jacobians.
+
+    Shapes as for `jacfwd`.
+
+    >>> import numpy as np
+    >>> jacrev(lambda x: x * x)(np.float32([1., 2.]))
+    Array([[2., 0.],
+           [0., 4.]], dtype=float32)
+    """
+    def compute(f: Function, chosen: list[Any]) -> tuple[Any, Any]:
+        found = vjp(f, *chosen, has_aux=has_aux)
+        outs, out_tree = pytree.flatten(found[0])
+        types = [typeof(y) for y in outs]
+        rows = vmap(found[1])(standard_basis(found[0]))
+        leaves, in_tree = pytree.flatten(list(rows))
+        cut = [pytree.leaves(_split_columns(x, types, out_tree, False)) for x in leaves]
+        per_output = [_Row(in_tree.unflatten([c[i] for c in cut])) for i in range(len(outs))]
+        return out_tree.unflatten(per_output), found[2] if has_aux else None
+
+    return _jacobian("jacrev", fun, argnums, has_aux, holomorphic, allow_int, compute)
+
+
+jacobian = jacrev
+
+
+def hessian(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False) -> Function:
+    """The matrix of second derivatives of `fun`, forward over reverse.
+
+    >>> import numpy as np
+    >>> hessian(lambda x: (x ** 3).sum())(np.float32([1., 2.]))
+    Array([[ 6.,  0.],
+           [ 0., 12.]], dtype=float32)
+    """
+    return jacfwd(jacrev(fun, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
+
+
+def hvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """Hessian times vector: the derivative of `grad(fun)` at `primals` along `tangents`, without the Hessian.
+
+    Returns a gradient-shaped result for the first argument, or a tuple if there are several.
+
+    >>> import numpy as np
+    >>> hvp(lambda x: (x ** 3).sum(), (np.float32([1., 2.]),), (np.float32([1., 0.]),))
+    Array([6., 0.], dtype=float32)
+    """
+    argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
+    return jvp(grad(fun, argnums), tuple(primals), tuple(tangents))[1]

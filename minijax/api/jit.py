@@ -1,0 +1,213 @@
+"""`jit`: compile a function once for the types it is called with.
+
+At the bottom (no minijax trace running) a call goes, as it came, to the installed backend's
+compiled function.  Under a trace the function is traced once per types, and the op `jit` is
+bound to its program.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from minijax import pytree
+from minijax.api.arguments import check_callable, flatten_values, function_name, raise_not_a_value
+from minijax.api.trace import ShapeDtypeStruct, as_type
+from minijax.calls.jit import Traced, call_traced, trace_cache
+from minijax.calls.static import JitOptions
+from minijax.config import state
+from minijax.errors import UnexpectedTracerError
+from minijax.interpreters.evaluate import base_trace
+from minijax.tracing.array import Array, Tracer, typeof
+from minijax.tracing.context import context, leak_message
+from minijax.util import bounded
+
+# function -> {(options, context token): the backend's compiled function}; so `jit(f)(x)` in a loop compiles once.
+_compiled: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
+
+
+class JittedFunction:
+    """A function compiled per types of its arguments; `jit` makes it."""
+
+    def __init__(self, function: Callable[..., Any], options: JitOptions) -> None:
+        functools.update_wrapper(self, function)
+        self.__wrapped__ = function
+        self._options = options
+        self._fast: Any = None
+        self._token: Any = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if context.trace is base_trace and state.token is self._token:
+            try:
+                return self._fast(*args, **kwargs)
+            except (TypeError, ValueError):
+                self._explain(args, kwargs)
+                raise
+        return self._call(args, kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<jit of {self.__wrapped__!r}>"
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if state.jax_disable_jit:
+            return self.__wrapped__(*args, **kwargs)
+        if context.trace is base_trace and state.evaluator == "xla":
+            self._explain(args, kwargs)
+            fast = self._backend_function()
+            if fast is not None:
+                self._fast, self._token = fast, state.token
+                return fast(*args, **kwargs)
+        traced, leaves = self._traced(args, kwargs)
+        return call_traced(traced, leaves, function_name(self.__wrapped__), self._options.inline)
+
+    def _backend_function(self) -> Any:
+        function = self.__wrapped__
+        key = self._options.key(), state.token, state.jax_debug_nans
+        try:
+            found = _compiled.setdefault(function, {})
+        except TypeError:
+            found = {}
+        if key not in found:
+            bounded(found, key, Array.backend.compile(function, self._options), 256)
+        return found[key]
+
+    def _traced(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Traced, list[Any]]:
+        options, function = self._options, self.__wrapped__
+        dynamic, static = options.split(args, kwargs)
+        leaves, in_tree = pytree.flatten(dynamic)
+        try:
+            types = tuple([typeof(x) for x in leaves])
+        except TypeError:
+            self._explain(args, kwargs)
+            raise
+        names = options.argument_names(function, args, kwargs)
+        return trace_cache(function).get(function, types, in_tree, static, names), leaves
+
+    def _explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Raise the error that names what is wrong with a call, if something is."""
+        (dynamic, named), _ = self._options.split(args, kwargs)
+        leaves = pytree.leaves((dynamic, named))
+        for x in leaves:
+            if isinstance(x, Tracer) and context.trace is base_trace:
+                raise UnexpectedTracerError(leak_message(x))
+        raise_not_a_value("jit", self.__wrapped__, dynamic)
+        raise_not_a_value("jit", self.__wrapped__, (named,))
+
+    def trace(self, *args: Any, **kwargs: Any) -> TracedFunction:
+        """The traced program for these arguments (arrays or `ShapeDtypeStruct`s), ready to `.lower()`."""
+        options, function = self._options, self.__wrapped__
+        dynamic, static = options.split(args, kwargs)
+        leaves, in_tree = pytree.flatten(dynamic)
+        types = tuple([as_type(x) for x in leaves])
+        names = options.argument_names(function, args, kwargs)
+        traced = trace_cache(function).get(function, types, in_tree, static, names)
+        return TracedFunction(self, traced, args, kwargs)
+
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """The program lowered to StableHLO for these arguments; `.as_text()`, `.compile()`."""
+        return self.trace(*args, **kwargs).lower()
+
+    def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """Shapes and dtypes of the results."""
+        return self.trace(*args, **kwargs).out_info
+
+    def clear_cache(self) -> None:
+        """Forget every compiled program and every traced one."""
+        _compiled.pop(self.__wrapped__, None)
+        trace_cache(self.__wrapped__).programs.clear()
+        if hasattr(self._fast, "clear_cache"):
+            self._fast.clear_cache()
+        self._fast = self._token = None
+
+
+class TracedFunction:
+    """A function traced at some types: `.jaxpr`, `.out_info`, `.lower()`."""
+
+    def __init__(self, jitted: JittedFunction, traced: Traced, args: Any, kwargs: Any) -> None:
+        closed = traced.jaxpr
+        count = len(traced.captured)
+        self.jaxpr = closed.replace(constvars=closed.invars[:count], consts=traced.captured, invars=closed.invars[count:])
+        self.out_info = traced.out_tree.unflatten([ShapeDtypeStruct.of(t) for t in closed.out_types])
+        self._jitted, self._args, self._kwargs = jitted, args, kwargs
+
+    def lower(self) -> Lowered:
+        """Lower to StableHLO."""
+        function = self._jitted._backend_function()
+        if function is None:
+            raise NotImplementedError("lowering needs JAX, which is not installed. Run `pip install jax`.")
+        args, kwargs = pytree.map(Array.backend.abstract, (self._args, self._kwargs))
+        return Lowered(function.lower(*args, **kwargs))
+
+
+class Lowered:
+    """A program lowered to StableHLO: `.as_text()`, `.compile()`, `.cost_analysis()`."""
+
+    def __init__(self, lowered: Any) -> None:
+        self._lowered = lowered
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lowered, name)
+
+    def as_text(self, dialect: str | None = None, **options: Any) -> str:
+        """The program's StableHLO (or HLO) text."""
+        return self._lowered.as_text(dialect, **options)
+
+    def compile(self, **options: Any) -> Compiled:
+        """Compile with XLA."""
+        return Compiled(self._lowered.compile(**options))
+
+
+class Compiled:
+    """An executable for one set of types: call it; `.as_text()`, `.cost_analysis()`, `.memory_analysis()`."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._compiled, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = pytree.map(lambda x: x.value if isinstance(x, Array) else x, (args, kwargs))
+        return self._compiled(*args, **kwargs)
+
+
+def jit(fun: Callable[..., Any] | None = None, *, static_argnums: Any = None, static_argnames: Any = None,
+        donate_argnums: Any = None, donate_argnames: Any = None, keep_unused: bool = False, device: Any = None,
+        backend: str | None = None, inline: bool = False) -> Any:
+    """Compile `fun` with XLA, once for each combination of argument types.
+
+    `static_argnums`/`static_argnames` mark arguments that are Python values, part of the cache's key;
+    `donate_argnums`/`donate_argnames` those whose memory the results may reuse.  With `inline` the
+    program's equations join the caller's instead of staying a `jit` equation.
+
+    >>> jit(lambda x: x + 1)(2.0)
+    Array(3., dtype=float32, weak_type=True)
+    """
+    if fun is None:
+        return functools.partial(
+            jit, static_argnums=static_argnums, static_argnames=static_argnames, donate_argnums=donate_argnums,
+            donate_argnames=donate_argnames, keep_unused=keep_unused, device=device, backend=backend, inline=inline)
+    check_callable("jit", fun)
+    extra = tuple((k, v) for k, v in (("device", device), ("backend", backend)) if v is not None)
+    return JittedFunction(fun, JitOptions(fun, static_argnums, static_argnames, donate_argnums, donate_argnames,
+                                          keep_unused, inline, extra))
+
+
+def fused(fun: Callable[..., Any], static_argnames: tuple[str, ...] = ()) -> Callable[..., Any]:
+    """`fun`, compiled as one kernel when it is called eagerly; under a trace, `fun` itself.
+
+    For library functions made of several ops: eager calls cost one dispatch, and programs show the
+    ops themselves, not a call.
+    """
+    jitted = jit(fun, static_argnames=static_argnames)
+
+    @functools.wraps(fun)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return (jitted if context.trace is base_trace else fun)(*args, **kwargs)
+
+    return call

@@ -1,0 +1,105 @@
+"""Looking at programs: make_jaxpr, eval_shape, ShapeDtypeStruct."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from minijax import pytree
+from minijax.api.arguments import check_callable
+from minijax.calls.jit import trace_function
+from minijax.calls.static import JitOptions
+from minijax.ir import dtypes
+from minijax.ir.jaxpr import Jaxpr
+from minijax.ir.types import ArrayType
+from minijax.tracing.array import typeof
+
+
+class ShapeDtypeStruct:
+    """A stand-in for an array: a shape and a dtype without values.
+
+    >>> ShapeDtypeStruct((2, 3), 'float32')
+    ShapeDtypeStruct(shape=(2, 3), dtype=float32)
+    """
+
+    __slots__ = ("shape", "dtype", "weak_type", "sharding")
+
+    def __init__(self, shape: Sequence[int], dtype: Any, *, weak_type: bool = False, sharding: Any = None) -> None:
+        self.shape = tuple(int(n) for n in shape)
+        self.dtype = dtypes.canonical_dtype(dtype)
+        self.weak_type = weak_type
+        self.sharding = sharding
+
+    @staticmethod
+    def of(type: ArrayType) -> ShapeDtypeStruct:
+        """The stand-in for values of an IR type."""
+        return ShapeDtypeStruct(type.shape, type.dtype, weak_type=type.weak_type)
+
+    @property
+    def type(self) -> ArrayType:
+        """The IR type."""
+        return ArrayType(self.shape, self.dtype, self.weak_type)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self.type.size
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ShapeDtypeStruct) and self.type == other.type
+
+    def __hash__(self) -> int:
+        return hash(self.type)
+
+    def __repr__(self) -> str:
+        weak = ", weak_type=True" if self.weak_type else ""
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype}{weak})"
+
+
+def as_type(x: Any) -> ArrayType:
+    """The IR type of a value or of anything with a shape and a dtype."""
+    if isinstance(x, ShapeDtypeStruct):
+        return x.type
+    if hasattr(x, "shape") and hasattr(x, "dtype") and not hasattr(x, "__array__"):
+        return ArrayType(tuple(x.shape), dtypes.canonical_dtype(x.dtype), bool(getattr(x, "weak_type", False)))
+    return typeof(x)
+
+
+def make_jaxpr(fun: Callable[..., Any], static_argnums: Any = (), axis_env: Any = None,
+               return_shape: bool = False) -> Callable[..., Any]:
+    """A function that traces `fun` and returns its program instead of its value.
+
+    With `return_shape` it returns (program, tree of ShapeDtypeStruct).
+
+    >>> print(make_jaxpr(lambda x: x * 2.0)(1.0))
+    { lambda ; a:~f32[]. let b:~f32[] = mul a 2.0:~f32[] in (b,) }
+    """
+    check_callable("make_jaxpr", fun)
+    options = JitOptions(fun, static_argnums)
+
+    def make(*args: Any, **kwargs: Any) -> Jaxpr | tuple[Jaxpr, Any]:
+        dynamic, static = options.split(args, kwargs)
+        leaves, in_tree = pytree.flatten(dynamic)
+        names = options.argument_names(fun, args, kwargs)
+        traced = trace_function(fun, [as_type(x) for x in leaves], in_tree, static, names())
+        closed, count = traced.jaxpr, len(traced.captured)
+        jaxpr = closed.replace(constvars=closed.invars[:count], consts=traced.captured, invars=closed.invars[count:])
+        if not return_shape:
+            return jaxpr
+        return jaxpr, traced.out_tree.unflatten([ShapeDtypeStruct.of(t) for t in jaxpr.out_types])
+
+    return make
+
+
+def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Shapes and dtypes of `fun(*args)` without computing it; arguments may be `ShapeDtypeStruct`s.
+
+    >>> eval_shape(lambda x: x * 2.0, ShapeDtypeStruct((3,), 'float32'))
+    ShapeDtypeStruct(shape=(3,), dtype=float32)
+    """
+    return make_jaxpr(fun, return_shape=True)(*args, **kwargs)[1]

@@ -1,0 +1,122 @@
+"""`vmap`: a function of examples becomes one of batches."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from minijax import pytree
+from minijax.api.arguments import check_callable, flatten_values, function_name, parameter_name
+from minijax.api.differentiate import FlatFunction, as_result
+from minijax.errors import MinijaxTypeError, MinijaxValueError
+from minijax.interpreters.batch import batch_flat, place_axis
+from minijax.tracing.array import typeof
+
+
+def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, axis_name: Any = None,
+         axis_size: int | None = None, spmd_axis_name: Any = None) -> Callable[..., Any]:
+    """A function that applies `fun` to each example of a batch, vectorized.
+
+    `in_axes` says along which axis each argument is batched: an int, None for the same value for all
+    examples, or a tuple with one item (a pytree prefix of such) for each argument.  `out_axes` says where
+    the results' batch axes go.  `axis_name` names the axis; `axis_size` is needed only if nothing is batched.
+    Raises `MinijaxValueError` for axes out of range and sizes that differ, naming the arguments.
+
+    >>> import numpy as np
+    >>> vmap(lambda x, y: x * y, in_axes=(0, None))(np.arange(3.0), 2.0)
+    Array([0., 2., 4.], dtype=float32)
+    """
+    check_callable("vmap", fun)
+    if isinstance(in_axes, list):
+        in_axes = tuple(in_axes)
+    if not isinstance(in_axes, (int, tuple, type(None), dict)) or isinstance(in_axes, bool):
+        raise MinijaxTypeError(f"vmap: in_axes is an int, None or a tuple of them, got {in_axes!r}.")
+
+    @functools.wraps(fun)
+    def vmap_fun(*args: Any, **kwargs: Any) -> Any:
+        leaves, in_tree = flatten_values("vmap", fun, (args, kwargs))
+        axes = flat_axes(fun, in_axes, args) + [0] * len(pytree.leaves(kwargs))
+        axes = [check_axis(fun, args, kwargs, i, x, axis) for i, (x, axis) in enumerate(zip(leaves, axes, strict=True))]
+        size = batch_size(fun, args, kwargs, leaves, axes, axis_size)
+        flat = FlatFunction("vmap", lambda a, k: fun(*a, **k), in_tree)
+        outs, found = batch_flat(flat, size, leaves, axes, axis_name)
+        wanted = flat_out_axes(fun, out_axes, flat.out_tree)
+        placed = [place_result(fun, x, size, axis, want) for x, axis, want in zip(outs, found, wanted, strict=True)]
+        return flat.out_tree.unflatten(placed)
+
+    return vmap_fun
+
+
+def is_axis(x: Any) -> bool:
+    """Whether `x` is a leaf of an axes tree."""
+    return x is None
+
+
+def flat_axes(fun: Any, in_axes: Any, args: Sequence[Any]) -> list[Any]:
+    """The batch axis of each leaf of the arguments."""
+    if isinstance(in_axes, tuple) and len(in_axes) != len(args):
+        raise MinijaxValueError(f"vmap of {function_name(fun)}: in_axes {in_axes} has {len(in_axes)} items, but the function was "
+                                f"called with {len(args)} positional arguments. Give one item for each.")
+    axes = pytree.broadcast_prefix(in_axes, tuple(args), is_leaf=is_axis)
+    for axis in axes:
+        if axis is not None and (not isinstance(axis, int) or isinstance(axis, bool)):
+            raise MinijaxTypeError(f"vmap: in_axes holds ints and None, got {axis!r} in {in_axes!r}.")
+    return axes
+
+
+def describe_leaf(fun: Any, args: Sequence[Any], kwargs: dict[str, Any], number: int) -> str:
+    """The name of a leaf of a call: `argument params['w']`."""
+    for position, arg in enumerate(args):
+        paths = pytree.leaves_with_path(arg)
+        if number < len(paths):
+            return f"argument {parameter_name(fun, position)}{pytree.keystr(paths[number][0])}"
+        number -= len(paths)
+    return f"argument {pytree.keystr(pytree.leaves_with_path(kwargs)[number][0])}"
+
+
+def check_axis(fun: Any, args: Any, kwargs: Any, number: int, x: Any, axis: int | None) -> int | None:
+    """The axis, non-negative; raises `MinijaxValueError` if the leaf has no such axis."""
+    if axis is None:
+        return None
+    ndim = len(typeof(x).shape)
+    if not -ndim <= axis < ndim:
+        name = describe_leaf(fun, args, kwargs, number)
+        raise MinijaxValueError(f"vmap of {function_name(fun)}: {name} has type {typeof(x)}, so it has no axis {axis} to batch over. "
+                                f"Its axes are {list(range(ndim))}; use None in in_axes to pass it to every example as it is.")
+    return axis % ndim
+
+
+def batch_size(fun: Any, args: Any, kwargs: Any, leaves: list[Any], axes: list[int | None], axis_size: int | None) -> int:
+    """The common size of the batched axes."""
+    sizes = [(i, typeof(x).shape[axis]) for i, (x, axis) in enumerate(zip(leaves, axes, strict=True)) if axis is not None]
+    if axis_size is not None:
+        sizes = [*sizes, (None, axis_size)]
+    if not sizes:
+        raise MinijaxValueError(f"vmap of {function_name(fun)}: nothing is batched (every entry of in_axes is None), so the batch size is "
+                                "unknown. Give one argument a batch axis, or pass axis_size.")
+    if len({size for _, size in sizes}) > 1:
+        lines = [f"  {'axis_size' if i is None else describe_leaf(fun, args, kwargs, i)}: {size}"
+                 + ("" if i is None else f" (axis {axes[i]} of {typeof(leaves[i])})") for i, size in sizes]
+        raise MinijaxValueError(f"vmap of {function_name(fun)}: the sizes of the batched axes differ:\n" + "\n".join(lines)
+                                + "\nMake them equal, or use None in in_axes for what is not batched.")
+    return sizes[0][1]
+
+
+def flat_out_axes(fun: Any, out_axes: Any, out_tree: Any) -> list[Any]:
+    """Where the batch axis of each result goes."""
+    wanted = tuple(out_axes) if isinstance(out_axes, list) else out_axes
+    return pytree.broadcast_prefix(wanted, out_tree.unflatten(range(out_tree.num_leaves)), is_leaf=is_axis)
+
+
+def place_result(fun: Any, x: Any, size: int, axis: int | None, wanted: int | None) -> Any:
+    """A result with its batch axis where `out_axes` wants it."""
+    if wanted is None:
+        if axis is not None:
+            raise MinijaxValueError(f"vmap of {function_name(fun)}: out_axes is None for a result that differs between examples. "
+                                    "Use an axis, or reduce over the batch.")
+        return as_result(x)
+    ndim = len(typeof(x).shape) + (axis is None)
+    if not -ndim <= wanted < ndim:
+        raise MinijaxValueError(f"vmap of {function_name(fun)}: out_axes asks for axis {wanted} of a batched result with {ndim} axes.")
+    return as_result(place_axis(x, size, axis, wanted % ndim))

@@ -1,0 +1,167 @@
+"""`jit`, the op that holds a program, and the traced programs of Python functions.
+
+Every rule of the op is the same rule for its program: jvp, linearize, transpose and
+batch transform the held program (once; it keeps the result) and bind the op again.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from minijax import pytree
+from minijax.config import state
+from minijax.errors import MinijaxTypeError
+from minijax.interpreters.batch import batch_program
+from minijax.interpreters.evaluate import run_numpy, run_program
+from minijax.interpreters.programs import jvp_program, linearize_program
+from minijax.interpreters.stage import lift_constants, stage
+from minijax.interpreters.transpose import transpose_program
+from minijax.ir.jaxpr import Jaxpr
+from minijax.ir.op import Linear, Op
+from minijax.ir.types import ArrayType, zero
+from minijax.tracing.array import Tracer, is_value
+from minijax.util import bounded, merge_lists, partition_list
+
+
+def _type(*types: ArrayType, jaxpr: Jaxpr, name: str) -> tuple[ArrayType, ...]:
+    return jaxpr.out_types
+
+
+def _eval(*arrays: Any, jaxpr: Jaxpr, name: str) -> list[Any]:
+    return run_numpy(jaxpr, arrays)
+
+
+def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, name: str) -> Any:
+    program, out_nonzero = jvp_program(jaxpr, tuple([t is not zero for t in tangents]))
+    outs = jit_p.bind(*primals, *[t for t in tangents if t is not zero], jaxpr=program, name=name)
+    count = len(jaxpr.outvars)
+    zeros = [zero] * out_nonzero.count(False)
+    return outs[:count], merge_lists(out_nonzero, zeros, outs[count:])
+
+
+def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, name: str) -> Any:
+    split = linearize_program(jaxpr, tuple([t is not zero for t in tangents]))
+    outs = jit_p.bind(*primals, jaxpr=split.known, name=name)
+    places = {"input": primals, "output": outs}
+    residuals = [places[where][i] for where, i in split.residuals]
+    linear_outs = jit_p.bind(*residuals, *[t for t in tangents if t is not zero], jaxpr=split.linear, name=name)
+    zeros = [zero] * split.out_nonzero.count(False)
+    return outs[: len(jaxpr.outvars)], merge_lists(split.out_nonzero, zeros, linear_outs)
+
+
+def _transpose(cts: Sequence[Any], *args: Any, jaxpr: Jaxpr, name: str) -> list[Any]:
+    linear = tuple([type(x) is Linear for x in args])
+    nonzero = tuple([ct is not zero for ct in cts])
+    program, out_nonzero = transpose_program(jaxpr, linear, nonzero)
+    known, _ = partition_list(linear, args)
+    outs = jit_p.bind(*known, *[ct for ct in cts if ct is not zero], jaxpr=program, name=name)
+    linear_cts = merge_lists(out_nonzero, [zero] * out_nonzero.count(False), outs)
+    return merge_lists(linear, [None] * len(known), linear_cts)
+
+
+def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, jaxpr: Jaxpr, name: str) -> Any:
+    program, out_axes = batch_program(jaxpr, size, tuple(axes))
+    return jit_p.bind(*args, jaxpr=program, name=name), out_axes
+
+
+def program_cost(*types: ArrayType, jaxpr: Jaxpr, **params: Any) -> int:
+    """Operations of a held program: the sum over its equations."""
+    return sum(eqn.op.cost(*[a.type for a in eqn.inputs], **eqn.params) for eqn in jaxpr.eqns)
+
+
+class CallOp(Op):
+    """An op that runs the program it holds; its effects are the program's."""
+
+    __slots__ = ()
+
+    def effects_of(self, params: dict[str, Any]) -> frozenset[str]:
+        """Effects of the held program."""
+        return params["jaxpr"].effects
+
+
+jit_p = CallOp("jit", type=_type, eval=_eval, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch,
+               cost=program_cost, traits={"call"})
+
+
+# ---- programs of Python functions ----
+
+class Traced(NamedTuple):
+    """A function traced at some types: a closed program, its captured values, and its output tree."""
+
+    jaxpr: Jaxpr
+    captured: tuple[Any, ...]
+    out_tree: Any
+
+
+class TraceCache:
+    """Programs of one function, keyed by input types, tree, static arguments and the meaning of settings.
+
+    Bounded; safe under threads (at worst two threads trace the same function).  A program that
+    captured somebody's tracer is never kept.
+    """
+
+    def __init__(self) -> None:
+        self.programs: dict[Any, Traced] = {}
+
+    def get(self, function: Callable[..., Any], types: tuple[ArrayType, ...], in_tree: Any, static: Any,
+            arg_names: Callable[[], Sequence[str]]) -> Traced:
+        """The program of `function(*static.merge(args))`, traced on first need."""
+        key = types, in_tree, static, state.token
+        found = self.programs.get(key)
+        if found is None:
+            found = trace_function(function, types, in_tree, static, arg_names())
+            if not any([isinstance(c, Tracer) for c in found.captured]):
+                bounded(self.programs, key, found, 1024)
+        return found
+
+
+_trace_caches: weakref.WeakKeyDictionary[Any, TraceCache] = weakref.WeakKeyDictionary()
+
+
+def trace_cache(function: Callable[..., Any]) -> TraceCache:
+    """The programs of `function`, held as long as the function lives."""
+    try:
+        return _trace_caches.setdefault(function, TraceCache())
+    except TypeError:  # cannot be referred to weakly, or not hashed: nothing is remembered
+        return TraceCache()
+
+
+def trace_function(function: Callable[..., Any], types: Sequence[ArrayType], in_tree: Any, static: Any,
+                   arg_names: Sequence[str]) -> Traced:
+    """Trace a function of pytrees at the given leaf types."""
+    out_trees = []
+
+    def flat(*leaves: Any) -> list[Any]:
+        args, kwargs = static.restore(*in_tree.unflatten(leaves))
+        outs, tree = pytree.flatten(function(*args, **kwargs))
+        check_outputs(function, outs, tree)
+        out_trees.append(tree)
+        return outs
+
+    closed, captured = lift_constants(stage(flat, types, function_name(function), arg_names))
+    return Traced(closed, captured, out_trees[0])
+
+
+def check_outputs(function: Callable[..., Any], outs: Sequence[Any], tree: Any) -> None:
+    """Raise `MinijaxTypeError` unless every leaf of a function's result is an array or a scalar."""
+    for number, x in enumerate(outs):
+        if not is_value(x):
+            path = pytree.leaves_with_path(tree.unflatten(outs))[number][0]
+            raise MinijaxTypeError(
+                f"The function {function_name(function)} returned {x!r} of type {type(x).__name__} at "
+                f"result{pytree.keystr(path)}. Traced functions return pytrees of arrays and scalars: leave it out, "
+                "or return it from a plain function around this one.")
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """A function's name, for messages and printed programs."""
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def call_traced(traced: Traced, leaves: Sequence[Any], name: str, inline: bool) -> Any:
+    """Bind a traced function to values in the current trace; returns its output tree."""
+    args = (*traced.captured, *leaves)
+    outs = run_program(traced.jaxpr, *args) if inline else jit_p.bind(*args, jaxpr=traced.jaxpr, name=name)
+    return traced.out_tree.unflatten(outs)

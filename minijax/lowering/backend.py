@@ -1,0 +1,77 @@
+"""The backend that JAX is: what its values are, where they live, how functions compile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from minijax.ir import dtypes
+from minijax.ir.types import ArrayType
+from minijax.lowering.compile import compile_function
+from minijax.lowering.values import bare
+from minijax.tracing.array import Array
+from minijax.tracing.backend import Backend
+
+
+class XlaBackend(Backend):
+    """Answers for `jax.Array`, JAX's tracers, and NumPy arrays."""
+
+    devices = staticmethod(jax.devices)
+    local_devices = staticmethod(jax.local_devices)
+    default_backend = staticmethod(jax.default_backend)
+    process_index = staticmethod(jax.process_index)
+    process_count = staticmethod(jax.process_count)
+    wait = staticmethod(jax.block_until_ready)
+    compile = staticmethod(compile_function)
+
+    def __init__(self) -> None:
+        self.types: dict[Any, ArrayType] = {}  # by JAX's own type; one entry for each type ever seen
+
+    def type_of(self, value: Any) -> ArrayType:
+        """The IR type of a device value."""
+        try:
+            return self.types[value.aval]
+        except (KeyError, AttributeError):
+            return self.new_type(value)
+
+    def new_type(self, value: Any) -> ArrayType:
+        """The IR type of a value of a type not met before."""
+        if not hasattr(value, "aval"):
+            return Backend.type_of(self, value)
+        aval = value.aval
+        type = ArrayType(tuple(aval.shape), dtypes.as_dtype(aval.dtype), bool(aval.weak_type))
+        return self.types.setdefault(aval, type)
+
+    def to_numpy(self, value: Any) -> np.ndarray:
+        """The value as a NumPy array; keys as structured arrays of their words."""
+        if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+            words = np.ascontiguousarray(jax.random.key_data(value))
+            dtype = np.dtype([(dtypes.as_dtype(value.dtype).tag, np.uint32, words.shape[-1:])])
+            return words.view(dtype).reshape(value.shape)
+        return np.asarray(value)
+
+    def is_foreign(self, value: Any) -> bool:
+        """Whether `value` is an array that JAX takes in."""
+        return isinstance(value, (np.ndarray, jax.Array))
+
+    def describe(self, value: Any) -> str:
+        """Repr of a value without its class name, as JAX's arrays print."""
+        if not isinstance(value, jax.Array):
+            return Backend.describe(self, value)
+        text = repr(value)
+        return text[text.index("("):] if "(" in text else f"({text})"
+
+    def put(self, x: Any, device: Any) -> Any:
+        """The device value of a concrete one, moved to a device or a sharding."""
+        return jax.device_put(bare(x), device)
+
+    def abstract(self, x: Any) -> Any:
+        """A bare value, or JAX's own stand-in for one of ours."""
+        if isinstance(x, Array):
+            return x.value
+        if isinstance(getattr(x, "type", None), ArrayType):
+            dtype = jax.random.key(0).dtype if dtypes.is_key(x.dtype) else x.dtype
+            return jax.ShapeDtypeStruct(x.shape, dtype, weak_type=x.weak_type)
+        return x

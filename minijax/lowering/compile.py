@@ -1,0 +1,59 @@
+"""`jit` on JAX: the call as it came goes to a `jax.jit` object whose body traces, then emits."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import jax
+
+from minijax import pytree
+from minijax.calls.jit import Traced, trace_cache
+from minijax.config import state
+from minijax.ir.passes import dce
+from minijax.lowering.emit import emit
+from minijax.lowering.nans import check_nans, find_nan, has_nan
+from minijax.lowering.values import bare
+from minijax.tracing.array import Array, typeof
+
+
+def compile_function(function: Any, options: Any) -> Any:
+    """A `jax.jit` object for a Python function.  It holds the function weakly: its caller holds it."""
+    reference = weakref.ref(function)
+
+    def body(*args: Any, **kwargs: Any) -> Any:
+        traced, leaves = trace_call(reference(), options, args, kwargs)
+        values = [*map(bare, traced.captured), *(x.value for x in leaves)]
+        outs = emit(dce(traced.jaxpr), values)
+        return traced.out_tree.unflatten([Array(x) for x in outs])
+
+    body.__name__ = getattr(function, "__name__", type(function).__name__)
+    jitted = jax.jit(body, **options.for_backend())
+    if not state.jax_debug_nans:
+        return jitted
+    return with_nan_check(jitted, reference, options)
+
+
+def trace_call(function: Any, options: Any, args: Any, kwargs: Any) -> tuple[Traced, list[Array]]:
+    """The program for a call, and the call's leaves as Arrays."""
+    dynamic, static = options.split(args, kwargs)
+    leaves, in_tree = pytree.flatten(dynamic)
+    arrays = [x if isinstance(x, Array) else Array(x) for x in leaves]
+    types = tuple([typeof(x) for x in arrays])
+    names = options.argument_names(function, args, kwargs)
+    return trace_cache(function).get(function, types, in_tree, static, names), arrays
+
+
+def with_nan_check(jitted: Any, reference: Any, options: Any) -> Any:
+    """A jitted function that, when a result has a NaN, finds the equation that made it."""
+    def call(*args: Any, **kwargs: Any) -> Any:
+        outs = jitted(*args, **kwargs)
+        values = [x.value for x in pytree.leaves(outs)]
+        if any(has_nan(x) for x in values):
+            traced, leaves = trace_call(reference(), options, args, kwargs)
+            find_nan(traced.jaxpr, [*map(bare, traced.captured), *(jax.numpy.asarray(bare(x)) for x in leaves)])
+            check_nans("a jitted function", values)
+        return outs
+
+    call.lower = jitted.lower  # type: ignore[attr-defined]
+    return call

@@ -1,0 +1,52 @@
+"""Eager evaluation on XLA: one cached compiled kernel for each op and its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from minijax.config import state
+from minijax.ir.op import Op
+from minijax.lowering.nans import check_nans
+from minijax.lowering.table import apply_rule
+from minijax.lowering.values import bare
+from minijax.tracing.array import Array
+from minijax.util import bounded
+
+# Key: the op, and its parameters if it has any.  jax.jit keys on types below that.
+_kernels: dict[Any, Callable[..., Any]] = {}
+# Ops that hold programs evaluate these instead; the compiled form is kept by the program itself.
+program_evaluators: dict[Op, Callable[..., tuple[Any, ...]]] = {}
+
+
+def evaluate_xla(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
+    """Apply an op to concrete values with a compiled kernel."""
+    if params:
+        evaluator = program_evaluators.get(op)
+        if evaluator is not None:
+            return evaluator(args, params)
+        key: Any = (op, *params.items())
+    else:
+        key = op
+    try:
+        kernel = _kernels.get(key)
+    except TypeError:  # parameters that cannot be hashed: compiled for this call only
+        kernel = new_kernel(op, params)
+    if kernel is None:
+        kernel = bounded(_kernels, key, new_kernel(op, params))
+    values = [x.value if type(x) is Array else bare(x) for x in args]
+    outs = kernel(*values)
+    if state.jax_debug_nans:
+        check_nans(op.name, outs)
+    return tuple([Array(x) for x in outs])
+
+
+def new_kernel(op: Op, params: dict[str, Any]) -> Callable[..., Any]:
+    """A compiled function of one op at fixed parameters."""
+    def kernel(*values: Any) -> tuple[Any, ...]:
+        return apply_rule(op, values, params)
+
+    kernel.__name__ = op.name
+    return jax.jit(kernel)

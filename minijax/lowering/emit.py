@@ -1,0 +1,71 @@
+"""From a program to XLA: run its equations with `jax.lax` while JAX traces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+
+from minijax.config import state
+from minijax.errors import UnhandledEffectError
+from minijax.ir.jaxpr import Atom, Jaxpr, Literal
+from minijax.ir.op import Op
+from minijax.lowering.eager import program_evaluators
+from minijax.lowering.nans import check_nans, find_nan, has_nan
+from minijax.lowering.table import apply_rule, lower
+from minijax.lowering.values import bare, to_device
+from minijax.tracing.array import Array
+
+
+def emit(jaxpr: Jaxpr, args: Sequence[Any]) -> list[Any]:
+    """The program's results as JAX values, for inputs that are JAX values."""
+    check_effects(jaxpr)
+    env: dict[Any, Any] = {v: bare(c) for v, c in zip(jaxpr.constvars, jaxpr.consts, strict=True)}
+    env.update(zip(jaxpr.invars, args, strict=True))
+
+    def read(atom: Atom) -> Any:
+        return to_device(atom.value) if type(atom) is Literal else env[atom]
+
+    for eqn in jaxpr.eqns:
+        outs = apply_rule(eqn.op, [read(atom) for atom in eqn.inputs], eqn.params)
+        env.update(zip(eqn.outvars, outs, strict=True))
+    return [jax.numpy.asarray(read(a)) if type(a) is Literal else env[a] for a in jaxpr.outvars]
+
+
+def check_effects(jaxpr: Jaxpr) -> None:
+    """Refuse a program with an effect that nobody handled, naming its line."""
+    for eqn in jaxpr.eqns:
+        for effect in eqn.op.effects:
+            raise UnhandledEffectError(f"The effect '{effect}' of '{eqn.op.name}' at {eqn.source} has no handler. "
+                                       "Run the program under the transform that answers it.")
+
+
+def compiled(jaxpr: Jaxpr, name: str) -> Callable[..., Any]:
+    """The program as a jitted JAX function of bare values; kept by the program."""
+    key = "compiled", state.token
+    found = jaxpr.cache.get(key)
+    if found is None:
+        def run(*values: Any) -> tuple[Any, ...]:
+            return tuple(emit(jaxpr, values))
+
+        run.__name__ = name
+        found = jaxpr.cache.setdefault(key, jax.jit(run))
+    return found
+
+
+def evaluate_program(args: Sequence[Any], params: dict[str, Any]) -> tuple[Any, ...]:
+    """Run a held program, compiled, on concrete values."""
+    jaxpr = params["jaxpr"]
+    values = [x.value if type(x) is Array else bare(x) for x in args]
+    outs = compiled(jaxpr, params["name"])(*values)
+    if state.jax_debug_nans and any(has_nan(x) for x in outs):
+        find_nan(jaxpr, values)
+        check_nans(params["name"], outs)
+    return tuple([Array(x) for x in outs])
+
+
+def lower_call(op: Op) -> None:
+    """An op that holds a program in `jaxpr`: compiled when eager, a nested function in XLA's program."""
+    program_evaluators[op] = evaluate_program
+    lower(op, lambda *values, jaxpr, name: compiled(jaxpr, name)(*values))

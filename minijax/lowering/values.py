@@ -1,0 +1,29 @@
+"""Concrete operands as JAX takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from minijax.errors import UnexpectedTracerError
+from minijax.tracing.array import Array, Tracer
+from minijax.tracing.context import leak_message
+
+
+def to_device(x: Any) -> Any:
+    """A value as JAX takes it: arrays bare, structured NumPy keys as JAX's keys."""
+    if isinstance(x, np.ndarray) and x.dtype.names is not None:
+        words = np.ascontiguousarray(x).view(np.uint32).reshape(*x.shape, -1)
+        return jax.random.wrap_key_data(words, impl="threefry2x32")
+    return x
+
+
+def bare(x: Any) -> Any:
+    """The device value of a concrete operand; a tracer here has leaked."""
+    if isinstance(x, Tracer):
+        raise UnexpectedTracerError(leak_message(x))
+    if isinstance(x, Array):
+        x = x.value
+    return to_device(x) if isinstance(x, np.ndarray) else x

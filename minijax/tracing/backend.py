@@ -1,0 +1,75 @@
+"""The slot for what evaluates, compiles and holds device values.
+
+`Backend` is the one that needs nothing but NumPy; `lowering.install()` puts JAX's in
+its place.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minijax.ir import dtypes
+from minijax.ir.types import ArrayType
+
+
+class Weak(np.ndarray):
+    """The NumPy evaluator's arrays of weak type."""
+
+
+class Backend:
+    """What is installed below the API; this one has NumPy alone.  The slot is `Array.backend`."""
+
+    def type_of(self, value: Any) -> ArrayType:
+        """The IR type of a device value."""
+        if value.dtype.names is not None:
+            return ArrayType(value.shape, dtypes.key_dtypes[value.dtype.names[0]])
+        return ArrayType(value.shape, dtypes.canonical_dtype(value.dtype), isinstance(value, Weak))
+
+    def to_numpy(self, value: Any) -> np.ndarray:
+        """The value as a NumPy array; keys as structured arrays of their words."""
+        return np.asarray(value)
+
+    def is_foreign(self, value: Any) -> bool:
+        """Whether `value` is an array of a library that the backend can take in."""
+        return isinstance(value, np.ndarray)
+
+    def describe(self, value: Any) -> str:
+        """Repr of a value without its class name, `([1., 2.], dtype=float32)`."""
+        array = self.to_numpy(value)
+        text = np.array2string(array, prefix="Array(", separator=", ")
+        return f"({text}, dtype={array.dtype.name})"
+
+    def compile(self, function: Any, options: Any) -> Any:
+        """A compiled form of a Python function for eager calls; None to trace and evaluate each call."""
+        return None
+
+    def put(self, x: Any, device: Any) -> Any:
+        """The device value of a concrete one, moved to a device."""
+        return np.asarray(x)
+
+    def abstract(self, x: Any) -> Any:
+        """What stands for an argument when a compiled function is lowered without values."""
+        return x
+
+    def wait(self, values: Any) -> None:
+        """Wait until device values are computed: NumPy's always are."""
+
+    def devices(self, backend: Any = None) -> list[Any]:
+        """The devices of this process: one, NumPy."""
+        return ["numpy"]
+
+    local_devices = devices
+
+    def default_backend(self) -> str:
+        """The name of the platform."""
+        return "numpy"
+
+    def process_index(self) -> int:
+        """Which of the processes this is."""
+        return 0
+
+    def process_count(self) -> int:
+        """How many processes run together."""
+        return 1
