@@ -25,7 +25,8 @@ def test_round_trip(program):
 
 
 @pytest.mark.parametrize("const", [
-    np.float32([np.nan, -0.0, 1e-45]), np.zeros((0, 3), np.float32), np.array(True), np.arange(3, dtype=ml_dtypes.bfloat16),
+    np.float32([np.nan, -0.0, 1e-45]), np.zeros((0, 3), np.float32), np.array(True),
+    np.arange(3, dtype=ml_dtypes.bfloat16),
     np.arange(6, dtype=np.complex64).reshape(2, 3).T, np.arange(3, dtype=ml_dtypes.int4)])
 def test_constants(const):
     var = Var(array(*const.shape, dtype=const.dtype))
@@ -64,7 +65,8 @@ def saved():
     var, x = Var(array(3)), Var(array(3))
     eqn = equation(t_tag, x, a=(1, 2.5), s=slice(0, 3))
     hold = equation(t_hold, x, jaxpr=nest(0))
-    return json.loads(to_json(Jaxpr((var,), (np.ones(3, np.float32),), (x,), (eqn, hold), (*eqn.outvars, Literal(1.0)))))
+    results = (*eqn.outvars, Literal(1.0))
+    return json.loads(to_json(Jaxpr((var,), (np.ones(3, np.float32),), (x,), (eqn, hold), results)))
 
 
 def spoiled(path, value):
@@ -97,7 +99,8 @@ def test_spoiled_documents(path, value):
         from_json(spoiled(path, value))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", "{}", "[" * 100_000, '{"format": "minijax", "version": 1, "programs": [3]}'])
+@pytest.mark.parametrize("text", [
+    "", "[]", "null", "{}", "[" * 100_000, '{"format": "minijax", "version": 1, "programs": [3]}'])
 def test_documents_that_are_something_else(text):
     with pytest.raises(JaxprSyntaxError, match="line 1, column 1"):
         from_json(text)
@@ -120,7 +123,8 @@ def test_truncated_documents():
 def test_mutated_documents(data):
     text = json.dumps(saved())
     at = data.draw(st.integers(0, len(text)))
-    piece = data.draw(st.text(max_size=3) | st.sampled_from(["-1", "9" * 30, "{}", "[]", "null", "true", '""', "f32[3]"]))
+    piece = data.draw(st.text(max_size=3)
+                      | st.sampled_from(["-1", "9" * 30, "{}", "[]", "null", "true", '""', "f32[3]"]))
     try:
         from_json(text[:at] + piece + text[at + data.draw(st.integers(0, 5)):])
     except (JaxprSyntaxError, JaxprCheckError):
@@ -142,7 +146,8 @@ NAN = np.array([0x7fc00001], np.uint32).view(np.float32)
 
 
 @pytest.mark.parametrize("p, q", [
-    (tagged(a=1), tagged(a=True)), (tagged(a=1), tagged(a=1.0)), (tagged(a=0.0), tagged(a=-0.0)), (tagged(a="1"), tagged(a=1)),
+    (tagged(a=1), tagged(a=True)), (tagged(a=1), tagged(a=1.0)), (tagged(a=0.0), tagged(a=-0.0)),
+    (tagged(a="1"), tagged(a=1)),
     (tagged(a=len), tagged(a=max)), (tagged(a="float32"), tagged(a=np.dtype("float32"))), (tagged(a=(1,)), tagged(a=1)),
     (constant(np.float32([0])), constant(np.float32([-0.0]))), (constant(NAN), constant(np.float32([np.nan]))),
     (constant(np.float32([0])), constant(np.int32([0]))), (nest(1), nest(2)), (tagged(a=nest(1)), tagged(a=nest(2))),
@@ -152,7 +157,9 @@ def test_programs_that_differ(p, q):
 
 
 def test_programs_that_are_the_same():
-    for make in (lambda: tagged(a=len, b=float("nan"), c=nest(2)), lambda: constant(NAN), lambda: chain(12), lambda: nest(500)):
+    makers = [lambda: tagged(a=len, b=float("nan"), c=nest(2)), lambda: constant(NAN), lambda: chain(12),
+              lambda: nest(500)]
+    for make in makers:
         assert same_program(make(), make()) and fingerprint(make()) == fingerprint(make())
     assert same_program(tagged(a=1, b=2), tagged(b=2, a=1))
     assert same_program(tagged(a=1), tagged(a=1).replace(debug_name="f"))
