@@ -14,19 +14,20 @@ _API = ("ShapeDtypeStruct", "block_until_ready", "custom_jvp", "custom_vjp", "de
         "device_count", "device_get", "device_put", "devices", "disable_jit", "enable_x64", "eval_shape", "grad", "hessian",
         "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linear_transpose", "linearize", "local_device_count",
         "local_devices", "make_jaxpr", "process_count", "process_index", "value_and_grad", "vjp", "vmap")
-_MODULES = ("api", "calls", "config", "errors", "interpreters", "ir", "lax", "lowering", "nn", "numpy", "ops", "pytree",
-            "random", "tracing", "tree", "tree_util", "typing", "util")
+_FLOORS = ("api", "calls", "config", "errors", "interpreters", "ir", "lowering", "ops", "pytree", "tracing", "util")
+_NAMESPACES = ("lax", "nn", "numpy", "random", "tree", "tree_util", "typing")
 _HOMES = {name: "minijax.api" for name in _API} | {
-    "Array": "minijax.tracing", "typeof": "minijax.tracing", "config": "minijax.config", "Jaxpr": "minijax.ir",
-    "parse": "minijax.ir"}
-__all__ = sorted({*_HOMES, *_MODULES})
+    "Array": "minijax.tracing", "typeof": "minijax.tracing", "Jaxpr": "minijax.ir", "parse": "minijax.ir"}
+__all__ = sorted({*_HOMES, *_FLOORS, *_NAMESPACES})
 
 
 def __getattr__(name: str) -> Any:
-    """Import what holds a public name, with the backend installed and the arrays' methods filled in."""
-    if name not in _HOMES and name not in _MODULES:
+    """Import what holds a public name; but for the bare floors, with the backend installed."""
+    if name in _FLOORS:
+        return importlib.import_module(f"minijax.{name}")
+    if name not in _HOMES and name not in _NAMESPACES:
         raise AttributeError(f"module 'minijax' has no attribute {name!r}")
-    importlib.import_module("minijax.numpy")
+    importlib.import_module("minijax.numpy")  # installs the backend and fills in the methods of arrays
     found = (getattr(importlib.import_module(_HOMES[name]), name) if name in _HOMES
              else importlib.import_module(f"minijax.{name}"))
     globals()[name] = found

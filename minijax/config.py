@@ -117,6 +117,19 @@ def _checked(name: str, value: Any) -> Any:
 
 
 config = Config()
+update = config.update
+override = config.override
+
+
+def __getattr__(name: str) -> Any:
+    """`minijax.config` is this module: settings are its attributes too."""
+    if name.startswith("_"):
+        raise AttributeError(name)
+    try:
+        return getattr(config, name)
+    except MinijaxValueError as error:
+        raise AttributeError(str(error)) from None
+
 
 for _name in _NAMES:
     _text = os.environ.get(_name.upper())
