@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import enum
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from minijax.ir.check import check_jaxpr
 from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Var
 from minijax.ir.op import Op, find_op, ops
 from minijax.ir.scalars import COMPLEX, NUMBER, read_complex, read_literal
-from minijax.ir.text import WORD, field_names, named_classes
+from minijax.ir.text import WORD, named_classes
 from minijax.ir.types import ArrayType
 
 MAX_DEPTH = 50
@@ -34,7 +34,7 @@ _token = re.compile(rf"""(?:[ \t\r\n]|\#[^\n]*)*(?:
   | (?P<word>{WORD}(?:<\w+>)?) | (?P<string>"(?:[^"\\\n]|\\.)*") | (?P<opaque><[^<>\n]*>)
   | (?P<held>@[0-9]+) | (?P<mark>[][{{}}();:,.=]) | (?P<end>\Z) | (?P<other>.) )""",
                     re.VERBOSE | re.ASCII | re.DOTALL)
-_words = {"True": True, "False": False, "None": None} | {name: d for d, name in dtypes.dtype_names.items()}
+_words: dict[str, Any] = {"None": None} | {name: d for d, name in dtypes.dtype_names.items()}
 
 
 def parse(text: str, consts: Mapping[str, Any] | Sequence[Any] | None = None) -> Jaxpr:
@@ -65,6 +65,7 @@ def parse_value(text: str, programs: Sequence[Jaxpr] = ()) -> Any:
     return value
 
 
+@functools.lru_cache(maxsize=4096)
 def read_type(text: str) -> ArrayType:
     """The type that prints as `text`; raises `ValueError`.
 
@@ -101,7 +102,6 @@ class _Parser:
         self.text = text
         self.programs = programs
         self.consts = dict(consts) if isinstance(consts, Mapping) else list(consts or ())[::-1]
-        self.types: dict[str, ArrayType] = {}
         self.end = self.depth = 0
         self.advance()
 
@@ -142,7 +142,9 @@ class _Parser:
         at = self.start
         try:
             yield
-        except (ValueError, OverflowError, TypeError) as error:
+        except LookupError as error:
+            self.fail(f"there is no {error}", at)
+        except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
             self.fail(str(error), at)
 
     @contextlib.contextmanager
@@ -213,12 +215,8 @@ class _Parser:
     def type(self) -> ArrayType:
         """`:f32[3,4]`"""
         self.expect(":")
-        if self.kind != "type":
-            self.fail(f"expected a type such as f32[3,4], found {self.token[:60]!r}")
-        if self.token not in self.types:
-            with self.located():
-                self.types[self.token] = read_type(self.token)
-        return self.types[self.advance()]
+        with self.located():
+            return read_type(self.advance())
 
     def equation(self, env: dict[str, Var]) -> Equation:
         """`a:f32[3] b:f32[] = op[params] inputs`; inputs end with the line or at `;`."""
@@ -298,57 +296,40 @@ class _Parser:
                 return read_type(self.advance())
             if self.kind == "string":
                 return json.loads(self.advance())
-            if self.kind == "number":
+            if self.kind == "number" or self.token in ("True", "False"):
                 return self.number(self.advance())
             if self.kind == "word":
                 return self.named(self.advance())
-            if self.kind == "held" and int(self.token[1:]) < len(self.programs):
+            if self.kind == "held":
                 return self.programs[int(self.advance()[1:])]
             if self.kind == "opaque":
                 raise ValueError(f"{self.token[:60]} stands for a Python object, which text cannot hold")
             raise ValueError(f"expected a value, found {self.token[:60]!r}")
 
     def number(self, text: str) -> Any:
-        """A Python number, or a NumPy scalar if a type follows."""
+        """A Python number or bool, or a NumPy scalar if a type follows."""
         if self.token == ":":
             return self.literal(text).value
+        if text in ("True", "False"):
+            return text == "True"
         if text[0] == "(":
             return read_complex(text)
         return int(text) if re.fullmatch("-?[0-9]+", text) else float(text)
 
     def named(self, word: str) -> Any:
-        """What begins with a word: a constant, a dtype, a slice, a value of a registered class, a string."""
-        if word in ("True", "False") and self.token == ":":
-            return self.literal(word).value
-        if word in _words:
-            return _words[word]
-        if word == "slice" and self.token == "(":
+        """What begins with a word: None, a dtype, a slice, a value of a registered class, a string."""
+        cls = slice if word == "slice" else named_classes.get(word)
+        if cls is slice and self.token == "(":
             return slice(*self.listed(self.value))
-        if self.token == "." and word in named_classes:
+        if cls is not None and self.token == "(":
+            return cls(**dict(self.listed(self.field)))
+        if cls is not None and self.token == ".":
             self.advance()
-            return read_member(word, self.word("a name"))
-        if self.token == "(" and word in named_classes:
-            return read_record(word, dict(self.listed(self.field)))
-        return word
+            return cls.__members__[self.word("a name")]  # type: ignore[attr-defined]
+        return _words.get(word, word)
 
     def field(self) -> tuple[str, Any]:
         """`name=value`"""
         name = self.word("a field")
         self.expect("=")
         return name, self.value()
-
-
-def read_member(cls: str, name: str) -> Any:
-    """The member of a registered enumeration; raises `ValueError`."""
-    found = named_classes.get(cls)
-    if found is None or not issubclass(found, enum.Enum) or name not in found.__members__:
-        raise ValueError(f"there is no constant {cls}.{name}")
-    return found[name]
-
-
-def read_record(cls: str, fields: dict[str, Any]) -> Any:
-    """A value of a registered class with these fields; raises `ValueError` or `TypeError`."""
-    found = named_classes.get(cls)
-    if found is None or set(fields) != set(field_names(found)):
-        raise ValueError(f"there is no class {cls} with fields {', '.join(fields)}")
-    return found(**fields)
