@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minijax.config import state
+from minijax.config import config, state
 from minijax.errors import UnexpectedTracerError
 from minijax.ir.jaxpr import Atom, Jaxpr, Literal, Var
 from minijax.ir.op import Op
@@ -23,14 +23,18 @@ Evaluator = Callable[[Op, tuple[Any, ...], dict[str, Any]], tuple[Any, ...]]
 
 
 class EvalTrace(Trace):
-    """Evaluates at once, with the evaluator that `config.evaluator` names."""
+    """Evaluates at once, with one evaluator."""
 
-    __slots__ = ()
+    __slots__ = ("evaluate",)
     name = "evaluation"
+
+    def __init__(self, evaluate: Evaluator) -> None:
+        super().__init__(None)
+        self.evaluate = evaluate
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
         """Hand the op to the evaluator."""
-        return evaluators[state.evaluator](op, args, params)
+        return self.evaluate(op, args, params)
 
 
 def evaluate_numpy(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
@@ -61,8 +65,25 @@ def to_numpy(x: Any, dtype: Any) -> np.ndarray:
 
 
 evaluators: dict[str, Evaluator] = {"numpy": evaluate_numpy}
-base_trace = EvalTrace(None)
+numpy_trace = EvalTrace(evaluate_numpy)
+base_trace = EvalTrace(evaluate_numpy)
 Context.trace = base_trace
+
+
+def switch_evaluator(name: str = "evaluator", value: Any = None) -> None:
+    """Follow `config.evaluator`: for all threads, or by a trace of its own for a thread that overrides it."""
+    if name != "evaluator":
+        return
+    if "evaluator" in vars(state):
+        trace = EvalTrace(evaluators[state.evaluator])
+    else:
+        base_trace.evaluate = evaluators[state.evaluator]
+        trace = base_trace
+    if isinstance(context.trace, EvalTrace):
+        context.trace = trace
+
+
+config.on_change(switch_evaluator)
 
 
 def run_program(jaxpr: Jaxpr, *args: Any) -> list[Any]:
@@ -86,7 +107,7 @@ def run_program(jaxpr: Jaxpr, *args: Any) -> list[Any]:
 def run_numpy(jaxpr: Jaxpr, args: Sequence[np.ndarray]) -> list[Any]:
     """Run a program on NumPy arrays with the ops' NumPy meanings; tracing plays no part."""
     before = context.trace
-    context.trace = base_trace
+    context.trace = numpy_trace
     try:
         env: dict[Var, Any] = {v: to_numpy(c, v.type.dtype) for v, c in zip(jaxpr.constvars, jaxpr.consts, strict=True)}
         env.update(zip(jaxpr.invars, args, strict=True))

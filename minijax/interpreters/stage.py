@@ -71,8 +71,7 @@ class StageTrace(Trace):
 
     def record(self, op: Op, inputs: list[Atom], params: dict[str, Any]) -> tuple[Any, ...]:
         """Add the equation and return tracers of its results."""
-        out_types = op.infer(tuple([atom.type for atom in inputs]), params)
-        outvars = [Var(t) for t in out_types]
+        outvars = [Var(t) for t in op.infer(tuple([atom.type for atom in inputs]), params)]
         origin = context.origin
         eqn = Equation(op, inputs, outvars, params, context.source or self.source(), origin)
         self.eqns.append(eqn)

@@ -21,29 +21,25 @@ def backward_pass(eqns: Sequence[Equation], values: dict[Var, Any], outs: Iterab
     `values` are the non-linear variables; `outs` pairs each output with its cotangent.
     """
     cotangents: dict[Var, Any] = {}
-
-    def accumulate(atom: Atom, ct: Any) -> None:
-        if ct is None or ct is zero or type(atom) is Literal:
-            return
-        before = cotangents.get(atom)  # type: ignore[arg-type]
-        cotangents[atom] = ct if before is None else add_any(before, ct)  # type: ignore[index]
-
-    def read(atom: Atom) -> Any:
-        if type(atom) is Literal:
-            return atom.value
-        found = values.get(atom)  # type: ignore[arg-type]
-        return Linear(atom.type) if found is None else found
-
     for atom, ct in outs:
-        accumulate(atom, ct)
+        accumulate(cotangents, atom, ct)
     for eqn in reversed(eqns):
         cts = [cotangents.pop(v, zero) for v in eqn.outvars]
         if all([ct is zero for ct in cts]):
             continue
-        args = [read(atom) for atom in eqn.inputs]
+        args = [atom.value if type(atom) is Literal else values[atom] if atom in values else Linear(atom.type)
+                for atom in eqn.inputs]
         for atom, ct in zip(eqn.inputs, transpose_equation(eqn, cts, args), strict=True):
-            accumulate(atom, ct)
+            if ct is not None and ct is not zero:
+                accumulate(cotangents, atom, ct)
     return cotangents
+
+
+def accumulate(cotangents: dict[Var, Any], atom: Atom, ct: Any) -> None:
+    """Add a cotangent to what a variable has already; that of a literal is dropped."""
+    if ct is not zero and type(atom) is Var:
+        before = cotangents.get(atom)
+        cotangents[atom] = ct if before is None else add_any(before, ct)
 
 
 def transpose_equation(eqn: Equation, cts: list[Any], args: list[Any]) -> Any:

@@ -14,10 +14,10 @@ import jax
 from minijax import pytree
 from minijax.calls.jit import jit_p
 from minijax.config import config
-from minijax.interpreters.evaluate import evaluators
+from minijax.interpreters.evaluate import evaluators, switch_evaluator
 from minijax.lowering import custom
 from minijax.lowering.backend import XlaBackend
-from minijax.lowering.eager import evaluate_xla
+from minijax.lowering.eager import evaluate_xla, evaluate_xla_checked
 from minijax.lowering.emit import lower_call
 from minijax.lowering.table import lower
 from minijax.lowering.trees import JaxTrees, register_array
@@ -58,3 +58,6 @@ def _share(name: str, value: Any) -> None:
     """Settings that JAX has too are set there as well."""
     if name in _SHARED and getattr(jax.config, name) != value:
         jax.config.update(name, value)
+    if name == "jax_debug_nans":
+        evaluators["xla"] = evaluate_xla_checked if value else evaluate_xla
+        switch_evaluator()

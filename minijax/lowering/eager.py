@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 
-from minijax.config import state
 from minijax.ir.op import Op
 from minijax.lowering.nans import check_nans
 from minijax.lowering.table import apply_rule
@@ -36,11 +35,15 @@ def evaluate_xla(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple
         kernel = new_kernel(op, params)
     if kernel is None:
         kernel = bounded(_kernels, key, new_kernel(op, params))
-    values = [x.value if type(x) is Array else bare(x) for x in args]
-    outs = kernel(*values)
-    if state.jax_debug_nans:
-        check_nans(op.name, outs)
+    outs = kernel(*[x.value if type(x) is Array else bare(x) for x in args])
     return tuple([Array(x) for x in outs])
+
+
+def evaluate_xla_checked(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
+    """`evaluate_xla` under `jax_debug_nans`."""
+    outs = evaluate_xla(op, args, params)
+    check_nans(op.name, [x.value for x in outs])
+    return outs
 
 
 def new_kernel(op: Op, params: dict[str, Any]) -> Callable[..., Any]:
