@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minijax.config import state
 from minijax.ir import dtypes
 from minijax.util import size_of
 
@@ -85,7 +86,7 @@ def scalar_type(value: Any) -> ArrayType | None:
     (~f32[], f32[])
     """
     cls = type(value)
-    key = cls, dtypes.state.jax_enable_x64
+    key = cls, state.jax_enable_x64
     found = _scalar_types.get(key)
     if found is None:
         if cls in _python_scalars:

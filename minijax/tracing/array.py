@@ -48,7 +48,8 @@ class Array:
     @property
     def shape(self) -> tuple[int, ...]:
         """Sizes of the axes."""
-        return self.value.shape
+        shape: tuple[int, ...] = self.value.shape
+        return shape
 
     @property
     def dtype(self) -> Any:
@@ -197,7 +198,7 @@ class Tracer(Array):
 
     __slots__ = ("trace", "type")
     trace: Trace
-    type: ArrayType  # type: ignore[assignment]
+    type: ArrayType
 
     def __init__(self, trace: Trace, type: ArrayType) -> None:
         self.trace = trace
@@ -229,7 +230,7 @@ class Tracer(Array):
 
     __str__ = __repr__
 
-    def _concrete_or_raise(self, error: type[ConcretizationTypeError], what: str, fix: str) -> Any:
+    def _concrete_or_raise(self, error: Callable[[str], ConcretizationTypeError], what: str, fix: str) -> Any:
         value = self.concrete()
         if value is None:
             raise error(f"{what} needs a concrete value, but this one is traced ({self.type}).\n"
@@ -242,9 +243,10 @@ class Tracer(Array):
             "Use minijax.numpy.where(condition, a, b), or mark the argument static with jit(..., static_argnums=...)."))
 
     def __index__(self) -> int:
-        return self._concrete_or_raise(
+        value = self._concrete_or_raise(
             TracerIntegerConversionError, "An index, a size or `range(x)`",
-            "Mark the argument static with jit(..., static_argnums=...), or index an array with it.").__index__()
+            "Mark the argument static with jit(..., static_argnums=...), or index an array with it.")
+        return int(value.__index__())
 
     def __int__(self) -> int:
         return int(self._concrete_or_raise(

@@ -28,7 +28,7 @@ class Trace:
     def __init__(self, parent: Trace | None) -> None:
         self.parent = parent
         self.live = True
-        self.records = parent is not None and parent.records
+        self.records: bool = parent is not None and parent.records
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
         """Apply `op`: the one method that an interpreter of values must write."""
@@ -114,7 +114,7 @@ def bind(op: Op, *args: Any, **params: Any) -> tuple[Any, ...]:
     return context.trace.process(op, args, params)
 
 
-Op.bind = bind  # type: ignore[method-assign]
+Op.bind = bind  # type: ignore[method-assign, assignment]
 
 
 def check_capture(tracer: Any, trace: Trace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import sys
+from types import FrameType
 
 import minijax.errors
 from minijax.ir.jaxpr import Source
@@ -34,12 +35,12 @@ def is_internal(filename: str) -> bool:
 
 def user_source() -> Source | None:
     """The source of the innermost user frame; None if there is none."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
         name = code.co_filename
         internal = _internal.get(name)
         if internal is False or (internal is None and not is_internal(name)):
             return Source(code, frame.f_lasti)
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None
