@@ -1,0 +1,97 @@
+"""`python -m benchmarks`: the rows of DESIGN section 6, minijax and JAX in turn in one process.
+
+The exit status says whether every row could be measured, not whether every target was
+reached: a loaded machine must not turn a test red.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import gc
+import json
+import pstats
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import (rows_autodiff, rows_eager, rows_import, rows_jit, rows_run, rows_scale,  # noqa: F401
+                        rows_trace)
+from benchmarks.rows import Result, Row, select
+from benchmarks.rows_run import geometric_mean
+from benchmarks.table import HEADER, cells, document, markdown, surroundings, text_line
+from benchmarks.timing import FULL, QUICK, Effort, calls_for, nothing
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="How fast minijax is beside JAX.")
+    parser.add_argument("--rows", default="", metavar="REGEX", help="only rows whose name this finds")
+    parser.add_argument("--quick", action="store_true", help="a short, rough measurement")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the results there, too")
+    parser.add_argument("--profile", action="store_true", help="print where minijax spends its time in each row")
+    parser.add_argument("--list", action="store_true", help="print the names of the rows and stop")
+    return parser.parse_args(argv)
+
+
+def measured(row: Row, effort: Effort) -> list[Result]:
+    """The lines of a row, printed as they come."""
+    gc.collect()
+    results = []
+    for result in row.measure(effort):
+        print(text_line(cells(result)), flush=True)
+        results.append(result)
+    return results
+
+
+def profiled(row: Row) -> None:
+    """Print the functions that take most of our time in a row, by their own time."""
+    if row.work is None:
+        return
+    work = row.work()
+    calls = calls_for(work, 0.3, nothing, time.perf_counter)
+    with cProfile.Profile() as profile:
+        for _ in range(calls):
+            work()
+    pstats.Stats(profile, stream=sys.stdout).strip_dirs().sort_stats("tottime").print_stats(16)
+
+
+def all_measured(chosen: Sequence[Row], effort: Effort, profile: bool) -> tuple[list[Result], list[str]]:
+    """The lines of all rows, and the names of rows that failed; one that fails does not hide the others."""
+    results, failed = [], []
+    for row in chosen:
+        try:
+            results += measured(row, effort)
+            if profile:
+                profiled(row)
+        except Exception as error:
+            failed.append(row.name)
+            print(f"{row.name}: FAILED: {type(error).__name__}: {error}", file=sys.stderr)
+    return results, failed
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, write; returns the exit status."""
+    options = arguments(argv)
+    chosen = select(options.rows)
+    if options.list:
+        print("\n".join(row.name for row in chosen))
+        return 0
+    print("  ".join(f"{key} {value}" for key, value in surroundings().items()), text_line(HEADER), sep="\n")
+    results, failed = all_measured(chosen, QUICK if options.quick else FULL, options.profile)
+    for mean in geometric_mean(results):
+        results.append(mean)
+        print(text_line(cells(mean)))
+    if options.markdown:
+        print(markdown(results))
+    if options.json:
+        options.json.write_text(json.dumps(document(results), indent=1) + "\n", encoding="utf-8")
+    missed = [result.name for result in results if result.reached is False]
+    print(f"{len(results)} lines, {len(missed)} missed, {len(failed)} rows failed")
+    return 1 if failed or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

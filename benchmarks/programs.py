@@ -1,0 +1,117 @@
+"""Programs whose compiled form is compared: each is built from a library and gives (function, arguments)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+PROGRAMS: dict[str, Callable[[Any], tuple[Callable[..., Any], tuple[Any, ...]]]] = {}
+
+
+def program(name: str) -> Callable[[Any], Any]:
+    """Enter a program under a name."""
+    def enter(build: Any) -> Any:
+        PROGRAMS[name] = build
+        return build
+
+    return enter
+
+
+def arrays(lib: Any, *shapes: tuple[int, ...]) -> tuple[Any, ...]:
+    """Normal numbers, the same for every library."""
+    rng = np.random.default_rng(0)
+    return tuple(lib.numpy.asarray(rng.normal(size=shape).astype(np.float32)) for shape in shapes)
+
+
+@program("gradient of an MLP's loss")
+def mlp_gradient(lib: Any) -> Any:
+    """Softmax cross-entropy of two layers, by its parameters."""
+    jnp = lib.numpy
+    w1, b1, w2, b2, images, one_hot = arrays(lib, (256, 128), (128,), (128, 10), (10,), (128, 256), (128, 10))
+
+    def loss(params: Any, images: Any, one_hot: Any) -> Any:
+        (w1, b1), (w2, b2) = params
+        logits = jnp.tanh(images @ w1 + b1) @ w2 + b2
+        return -jnp.mean(jnp.sum(lib.nn.log_softmax(logits) * one_hot, axis=-1))
+
+    return lib.grad(loss), (((w1, b1), (w2, b2)), images, one_hot)
+
+
+@program("attention")
+def attention(lib: Any) -> Any:
+    """Softmax attention of four heads."""
+    jnp = lib.numpy
+
+    def attend(q: Any, k: Any, v: Any) -> Any:
+        scores = jnp.matmul(q, jnp.swapaxes(k, -1, -2)) / 8.0
+        return jnp.matmul(lib.nn.softmax(scores, axis=-1), v)
+
+    return attend, arrays(lib, (4, 128, 64), (4, 128, 64), (4, 128, 64))
+
+
+@program("gradient of layer normalization")
+def layer_norm(lib: Any) -> Any:
+    """Normalize rows, scale, square; by the input."""
+    jnp = lib.numpy
+
+    def loss(x: Any, scale: Any) -> Any:
+        mean = jnp.mean(x, axis=-1, keepdims=True)
+        variance = jnp.var(x, axis=-1, keepdims=True)
+        return jnp.sum(jnp.square((x - mean) / jnp.sqrt(variance + 1e-5) * scale))
+
+    return lib.grad(loss), arrays(lib, (256, 256), (256,))
+
+
+@program("elementwise chain")
+def chain(lib: Any) -> Any:
+    """Twelve elementwise operations on 10^5 numbers."""
+    jnp = lib.numpy
+
+    def run(x: Any, y: Any) -> Any:
+        for _ in range(3):
+            x = jnp.sin(x) * y + jnp.exp(-jnp.abs(x))
+        return jnp.where(x > 0, jnp.log1p(jnp.abs(x)), y)
+
+    return run, arrays(lib, (100_000,), (100_000,))
+
+
+@program("reductions")
+def reductions(lib: Any) -> Any:
+    """Sums, moments and extrema along both axes."""
+    jnp = lib.numpy
+
+    def run(x: Any) -> Any:
+        return jnp.sum(x, axis=0), jnp.mean(x, axis=1), jnp.max(x, axis=1), jnp.std(x), jnp.argmax(x, axis=0)
+
+    return run, arrays(lib, (512, 512))
+
+
+@program("sort and cumulative sum")
+def sorting(lib: Any) -> Any:
+    """Sort rows, accumulate, order."""
+    jnp = lib.numpy
+    return lambda x: (jnp.cumsum(jnp.sort(x, axis=-1), axis=-1), jnp.argsort(x, axis=-1)), arrays(lib, (64, 512))
+
+
+@program("indexing and scatter")
+def indexing(lib: Any) -> Any:
+    """Slices, a gather, and a scatter of sums."""
+    where = lib.numpy.asarray(np.random.default_rng(1).integers(0, 1000, size=4000))
+
+    def run(x: Any, y: Any, where: Any) -> Any:
+        taken = x[where] * y
+        return x.at[where].add(taken), x[::2] + x[1::2], x[5:900]
+
+    return run, (*arrays(lib, (1000, 32), (4000, 32)), where)
+
+
+@program("random normals")
+def normals(lib: Any) -> Any:
+    """Normal and uniform numbers from two keys."""
+    def run(key: Any) -> Any:
+        first, second = lib.random.split(key)
+        return lib.random.normal(first, (20_000,)) + lib.random.uniform(second, (20_000,))
+
+    return run, (lib.random.PRNGKey(0),)

@@ -1,0 +1,107 @@
+"""What a row of the table is, and the list of all of them.
+
+Most rows are races: one function of a library (`minijax` or `jax`: the same source serves both)
+that returns the work to time.
+
+    @race("eager sin", limit=1.5)
+    def eager_sin(lib):
+        x = lib.numpy.ones(8)
+        return lambda: lib.numpy.sin(x)
+
+Other rows are functions Effort -> results, entered with `@row`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+import minijax
+from benchmarks.timing import Contest, Effort, Work, compete
+
+LIBRARIES = {"minijax": minijax, "jax": jax}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the table.  `ours` and `theirs` are in `unit` ('s' or 'B'); `reached` is None without a target."""
+
+    name: str
+    ours: float
+    theirs: float | None
+    ratio: float
+    target: str = ""
+    reached: bool | None = None
+    unit: str = "s"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A named measurement: `measure(effort)` gives its lines; `work` is ours alone, for the profiler."""
+
+    name: str
+    measure: Callable[[Effort], Iterable[Result]]
+    work: Callable[[], Work] | None = None
+
+
+ROWS: list[Row] = []
+
+
+def judge(name: str, ours: float, theirs: float | None, ratio: float, limit: float | None, **more: Any) -> Result:
+    """A result whose target is that `ratio` is at most `limit`."""
+    if limit is None:
+        return Result(name, ours, theirs, ratio, **more)
+    return Result(name, ours, theirs, ratio, target=f"<= {limit:g} x", reached=ratio <= limit, **more)
+
+
+def row(name: str) -> Callable[[Callable[[Effort], Iterable[Result]]], Callable[[Effort], Iterable[Result]]]:
+    """Enter a function Effort -> results into the table."""
+    def enter(measure: Callable[[Effort], Iterable[Result]]) -> Callable[[Effort], Iterable[Result]]:
+        ROWS.append(Row(name, measure))
+        return measure
+
+    return enter
+
+
+def race(name: str, limit: float | None, per: int = 1, others: Mapping[str, Callable[[], Work]] | None = None
+         ) -> Callable[[Callable[[Any], Work]], Callable[[Any], Work]]:
+    """Enter a function library -> work.  Times are divided by `per`: the operations in the work.
+
+    `others` are further contestants by module name, for the note; those that are not installed are left out.
+    """
+    def enter(build: Callable[[Any], Work]) -> Callable[[Any], Work]:
+        def measure(effort: Effort) -> Iterable[Result]:
+            found = contest(build, effort, others or {})
+            note = ", ".join(f"{who} {clock_text(found.best[who] / per)}" for who in found.best if who not in LIBRARIES)
+            yield judge(name, found.best["minijax"] / per, found.best["jax"] / per, found.ratio["minijax"], limit, note=note)
+
+        ROWS.append(Row(name, measure, lambda: build(minijax)))
+        return build
+
+    return enter
+
+
+def contest(build: Callable[[Any], Work], effort: Effort, others: Mapping[str, Callable[[], Work]]) -> Contest:
+    """Time both libraries' work, and that of the installed others."""
+    works = {name: build(library) for name, library in LIBRARIES.items()}
+    works |= {name: make() for name, make in others.items() if importlib.util.find_spec(name)}
+    return compete(works, "jax", effort, jax.block_until_ready)
+
+
+def clock_text(seconds: float) -> str:
+    """Seconds with three digits and the unit that fits: 4.1 us, 12 ms."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if abs(seconds) >= size:
+            return f"{seconds / size:.3g} {unit}" if seconds < 100 * size else f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 1e-9:.0f} ns"
+
+
+def select(pattern: str) -> list[Row]:
+    """The rows whose name the regular expression finds, in the table's order."""
+    return [each for each in ROWS if re.search(pattern, each.name)]

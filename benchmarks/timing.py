@@ -1,0 +1,91 @@
+"""Contests: the time of several functions, measured in turn in one process.
+
+On a shared machine a busy moment must not decide.  So contestants alternate, batch by batch
+(A B A B ...); each round keeps the best batch of each, and gives one ratio; the median of
+those ratios is the result.  The clock is an argument: the tests bring their own.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Work = Callable[[], Any]
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure: `rounds` of `batches`, each at least `seconds` long, within about `budget` seconds."""
+
+    rounds: int
+    batches: int
+    seconds: float
+    budget: float
+
+
+FULL = Effort(rounds=11, batches=5, seconds=0.01, budget=8.0)
+QUICK = Effort(rounds=3, batches=2, seconds=0.002, budget=0.5)
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What came out: the best seconds of one call, and each contestant's median ratio to the base."""
+
+    best: dict[str, float]
+    ratio: dict[str, float]
+
+
+def nothing(result: Any) -> None:
+    """The default of `finish`: results that are complete when the call returns."""
+
+
+def batch(work: Work, calls: int, finish: Callable[[Any], Any], clock: Clock) -> float:
+    """Seconds of one call of `work`, over `calls` calls; `finish(last result)` is inside the time."""
+    result = None
+    start = clock()
+    for _ in range(calls):
+        result = work()
+    finish(result)
+    return (clock() - start) / calls
+
+
+def calls_for(work: Work, seconds: float, finish: Callable[[Any], Any], clock: Clock) -> int:
+    """How many calls fill `seconds`; the first call, which may compile, does not count."""
+    finish(work())
+    calls = 1
+    while (spent := calls * batch(work, calls, finish, clock)) < seconds:
+        calls = max(calls + 1, min(10 * calls, round(1.2 * calls * seconds / max(spent, 1e-9))))
+    return calls
+
+
+def plan(effort: Effort, round_seconds: float) -> tuple[int, int]:
+    """Rounds and batches within the budget, given the seconds of one batch of every contestant."""
+    affordable = max(3, int(effort.budget / max(round_seconds, 1e-9)))
+    batches = max(1, min(effort.batches, affordable // effort.rounds))
+    return min(effort.rounds, max(3, affordable // batches)), batches
+
+
+def compete(works: Mapping[str, Work], base: str, effort: Effort, finish: Callable[[Any], Any] = nothing,
+            clock: Clock = time.perf_counter) -> Contest:
+    """Time all `works` in turn; ratios are to the one named `base`.
+
+    `finish` waits for a result that is still being computed (`jax.block_until_ready`).
+    """
+    calls = {name: calls_for(work, effort.seconds, finish, clock) for name, work in works.items()}
+    once = sum(calls[name] * batch(work, calls[name], finish, clock) for name, work in works.items())
+    rounds, batches = plan(effort, once)
+    measured = [one_round(works, calls, batches, finish, clock) for _ in range(rounds)]
+    best = {name: min(times[name] for times in measured) for name in works}
+    ratio = {name: statistics.median(times[name] / times[base] for times in measured) for name in works}
+    return Contest(best, ratio)
+
+
+def one_round(works: Mapping[str, Work], calls: Mapping[str, int], batches: int, finish: Callable[[Any], Any],
+              clock: Clock) -> dict[str, float]:
+    """The best of `batches` batches of each contestant, run in turn."""
+    times = [{name: batch(work, calls[name], finish, clock) for name, work in works.items()} for _ in range(batches)]
+    return {name: min(each[name] for each in times) for name in works}
