@@ -74,7 +74,7 @@ sinh_p = unary("sinh", np.sinh, lambda y, x: cosh(x))
 cosh_p = unary("cosh", np.cosh, lambda y, x: sinh(x))
 tanh_p = unary("tanh", np.tanh, lambda y, x: mul(_one_minus(y), _plus(y, 1.0)))
 asinh_p = unary("asinh", np.arcsinh, lambda y, x: rsqrt(_plus(square(x), 1.0)))
-acosh_p = unary("acosh", np.arccosh, lambda y, x: rsqrt(mul(_plus(x, -1.0), _plus(x, 1.0))))
+acosh_p = unary("acosh", np.arccosh, lambda y, x: rsqrt(_plus(square(x), -1.0)))
 atanh_p = unary("atanh", np.arctanh, lambda y, x: _over(1.0, mul(_one_minus(x), _plus(x, 1.0))))
 
 sin = unary_function(sin_p, "Sine of x in radians.")
@@ -121,7 +121,7 @@ def _bell(x: Any) -> Any:
 
 sqrt_p = unary("sqrt", np.sqrt, lambda y, x: _over(0.5, y))
 rsqrt_p = unary("rsqrt", reference.rsqrt, lambda y, x: _times(-0.5, div(y, x)))
-cbrt_p = unary("cbrt", reference.cbrt, lambda y, x: _times(1 / 3, div(y, x)), takes=dtypes.is_float)
+cbrt_p = unary("cbrt", reference.cbrt, lambda y, x: _times(1 / 3, integer_pow(y, -2)), takes=dtypes.is_float)
 square_p = unary("square", np.square, lambda y, x: _times(2.0, x), takes=any_number)
 
 sqrt = unary_function(sqrt_p, "Square root.")
@@ -182,7 +182,8 @@ def _abs_jvp(primals: Any, tangents: Any) -> Any:
     (x,), (t,) = primals, tangents
     y, = abs_p.bind(x)
     if not dtypes.is_complex(typeof(x).dtype):
-        return (y,), (mul(t, sign(x)),)
+        slope = select_n(ge(x, scalar_like(x, 0.0)), scalar_like(x, -1.0), scalar_like(x, 1.0))  # 1 at 0, as in JAX
+        return (y,), (mul(t, slope),)
     direction = div(conj(x), convert_element_type(_nonzero(y), typeof(x).dtype))
     return (y,), (real(mul(t, direction)),)
 
