@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.errors import MinijaxTypeError, MinijaxValueError
+from minijax.errors import MinijaxError, MinijaxTypeError, MinijaxValueError
 from minijax.ir import dtypes
 from minijax.tracing.array import Array, is_value, typeof
+from minijax.tracing.source import user_traceback
+
+
+def boundary(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A public function whose errors show the user's frames only."""
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except MinijaxError as error:
+            raise error.with_traceback(user_traceback(error.__traceback__))
+
+    return call
 
 
 def check_callable(transform: str, function: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minijax import pytree
-from minijax.api.arguments import (canonical_argnums, check_callable, check_inexact, flatten_values, function_name,
+from minijax.api.arguments import (boundary, canonical_argnums, check_callable, check_inexact, flatten_values, function_name,
                                    split_args)
 from minijax.errors import MinijaxTypeError, NonScalarOutputError, TreeError
 from minijax.interpreters.dual import LinearTape, instantiate, jvp_flat, linearize_flat
@@ -55,6 +55,7 @@ def split_aux(transform: str, function: Any, out: Any) -> tuple[Any, Any]:
     return out[0], out[1]
 
 
+@boundary
 def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
     """Value and directional derivative of `fun` at `primals` along `tangents`.
 
@@ -138,6 +139,7 @@ def match_tangents(transform: str, fun: Any, primals: Any, tangents: Any, leaves
     return found
 
 
+@boundary
 def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """Value of `fun` at `primals`, and its derivative there as a function of tangents.
 
@@ -207,6 +209,7 @@ def check_cotangent(flat: FlatFunction, out: Any, ct: Any) -> Any:
     return ct
 
 
+@boundary
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, reduce_axes: Any = ()) -> Any:
     """Value of `fun` at `primals`, and the function from output cotangents to input cotangents.
 
@@ -244,6 +247,7 @@ def value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, ha
     """
     check_callable("value_and_grad", fun)
 
+    @boundary
     @functools.wraps(fun)
     def value_and_grad_fun(*args: Any, **kwargs: Any) -> Any:
         numbers = canonical_argnums("grad", argnums, len(args))
@@ -290,6 +294,7 @@ def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: boo
     check_callable("grad", fun)
     both = value_and_grad(fun, argnums, has_aux, holomorphic, allow_int)
 
+    @boundary
     @functools.wraps(fun)
     def grad_fun(*args: Any, **kwargs: Any) -> Any:
         value, grads = both(*args, **kwargs)
@@ -298,6 +303,7 @@ def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: boo
     return grad_fun
 
 
+@boundary
 def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = ()) -> Callable[[Any], Any]:
     """The transpose of a linear function: from output cotangents to a tuple of input cotangents.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import canonical_argnums, check_callable, check_inexact, split_args
+from minijax.api.arguments import boundary, canonical_argnums, check_callable, check_inexact, split_args
 from minijax.api.differentiate import grad, jvp, vjp
 from minijax.api.vmap import vmap
 from minijax.ops.comparison import eq
@@ -53,6 +53,7 @@ def _jacobian(name: str, fun: Function, argnums: Any, has_aux: bool, holomorphic
               compute: Callable[..., Any]) -> Function:
     check_callable(name, fun)
 
+    @boundary
     @functools.wraps(fun)
     def jacobian_fun(*args: Any, **kwargs: Any) -> Any:
         numbers = canonical_argnums(name, argnums, len(args))

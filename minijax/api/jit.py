@@ -13,15 +13,17 @@ from collections.abc import Callable
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import check_callable, flatten_values, function_name, raise_not_a_value
+from minijax.api.arguments import check_callable, function_name, raise_not_a_value
 from minijax.api.trace import ShapeDtypeStruct, as_type
 from minijax.calls.jit import Traced, call_traced, trace_cache
 from minijax.calls.static import JitOptions
 from minijax.config import state
-from minijax.errors import UnexpectedTracerError
+from minijax.errors import MinijaxError, UnexpectedTracerError
 from minijax.interpreters.evaluate import base_trace
 from minijax.tracing.array import Array, Tracer, typeof
-from minijax.tracing.context import context, leak_message
+from minijax.tracing.context import context
+from minijax.tracing.leaks import leak_message
+from minijax.tracing.source import user_traceback
 from minijax.util import bounded
 
 # function -> {(options, context token): the backend's compiled function}; so `jit(f)(x)` in a loop compiles once.
@@ -39,13 +41,15 @@ class JittedFunction:
         self._token: Any = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if context.trace is base_trace and state.token is self._token:
-            try:
+        try:
+            if context.trace is base_trace and state.token is self._token:
                 return self._fast(*args, **kwargs)
-            except (TypeError, ValueError):
-                self._explain(args, kwargs)
-                raise
-        return self._call(args, kwargs)
+            return self._call(args, kwargs)
+        except MinijaxError as error:
+            raise error.with_traceback(user_traceback(error.__traceback__))
+        except (TypeError, ValueError):
+            self._explain(args, kwargs)
+            raise
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)

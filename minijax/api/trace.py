@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import check_callable
+from minijax.api.arguments import boundary, check_callable
 from minijax.calls.jit import trace_function
 from minijax.calls.static import JitOptions
 from minijax.ir import dtypes
@@ -82,6 +82,7 @@ def make_jaxpr(fun: Callable[..., Any], static_argnums: Any = (), axis_env: Any 
     check_callable("make_jaxpr", fun)
     options = JitOptions(fun, static_argnums)
 
+    @boundary
     def make(*args: Any, **kwargs: Any) -> Jaxpr | tuple[Jaxpr, Any]:
         dynamic, static = options.split(args, kwargs)
         leaves, in_tree = pytree.flatten(dynamic)
@@ -96,6 +97,7 @@ def make_jaxpr(fun: Callable[..., Any], static_argnums: Any = (), axis_env: Any 
     return make
 
 
+@boundary
 def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Shapes and dtypes of `fun(*args)` without computing it; arguments may be `ShapeDtypeStruct`s.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import check_callable, flatten_values, function_name, parameter_name
+from minijax.api.arguments import boundary, check_callable, flatten_values, function_name, parameter_name
 from minijax.api.differentiate import FlatFunction, as_result
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.interpreters.batch import batch_flat, place_axis
@@ -33,6 +33,7 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, axis_name
     if not isinstance(in_axes, (int, tuple, type(None), dict)) or isinstance(in_axes, bool):
         raise MinijaxTypeError(f"vmap: in_axes is an int, None or a tuple of them, got {in_axes!r}.")
 
+    @boundary
     @functools.wraps(fun)
     def vmap_fun(*args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = flatten_values("vmap", fun, (args, kwargs))

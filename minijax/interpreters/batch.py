@@ -12,7 +12,8 @@ from minijax.ir.op import Op
 from minijax.ir.types import ArrayType
 from minijax.ops.families import broadcast_axis, moveaxis
 from minijax.tracing.array import Tracer, typeof
-from minijax.tracing.context import Trace, check_capture, context, deriving, running
+from minijax.tracing.context import Trace, context, deriving, running
+from minijax.tracing.leaks import check_capture
 
 
 class BatchTracer(Tracer):

@@ -19,7 +19,8 @@ from minijax.ir.op import Op
 from minijax.ir.types import zero
 from minijax.ops.structural import zeros_of
 from minijax.tracing.array import Tracer, typeof
-from minijax.tracing.context import Trace, check_capture, context, deriving, running
+from minijax.tracing.context import Trace, context, deriving, running
+from minijax.tracing.leaks import check_capture
 
 
 class DualTracer(Tracer):

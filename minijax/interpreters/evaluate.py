@@ -17,7 +17,8 @@ from minijax.errors import UnexpectedTracerError
 from minijax.ir.jaxpr import Atom, Jaxpr, Literal, Var
 from minijax.ir.op import Op
 from minijax.tracing.array import Array, Tracer, Weak, typeof
-from minijax.tracing.context import Context, Trace, context, leak_message, located
+from minijax.tracing.context import Context, Trace, context, located
+from minijax.tracing.leaks import leak_message
 
 Evaluator = Callable[[Op, tuple[Any, ...], dict[str, Any]], tuple[Any, ...]]
 

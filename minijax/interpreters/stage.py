@@ -14,7 +14,8 @@ from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Source, Var
 from minijax.ir.op import Op
 from minijax.ir.types import ArrayType, scalar_type
 from minijax.tracing.array import Array, Tracer, typeof
-from minijax.tracing.context import Trace, check_capture, context, running
+from minijax.tracing.context import Trace, context, running
+from minijax.tracing.leaks import check_capture
 from minijax.tracing.source import user_source
 
 

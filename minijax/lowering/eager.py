@@ -11,7 +11,7 @@ from minijax.ir.op import Op
 from minijax.lowering.nans import check_nans
 from minijax.lowering.table import apply_rule
 from minijax.lowering.values import bare
-from minijax.tracing.array import Array
+from minijax.tracing.array import Array, typeof
 from minijax.util import bounded
 
 # Key: the op, and its parameters if it has any.  jax.jit keys on types below that.
@@ -35,7 +35,11 @@ def evaluate_xla(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple
         kernel = new_kernel(op, params)
     if kernel is None:
         kernel = bounded(_kernels, key, new_kernel(op, params))
-    outs = kernel(*[x.value if type(x) is Array else bare(x) for x in args])
+    try:
+        outs = kernel(*[x.value if type(x) is Array else bare(x) for x in args])
+    except (TypeError, ValueError):
+        op.infer(tuple([typeof(x) for x in args]), params)  # raises our own error, if the types are to blame
+        raise
     return tuple([Array(x) for x in outs])
 
 

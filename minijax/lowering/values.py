@@ -9,7 +9,7 @@ import numpy as np
 
 from minijax.errors import UnexpectedTracerError
 from minijax.tracing.array import Array, Tracer
-from minijax.tracing.context import leak_message
+from minijax.tracing.leaks import leak_message
 
 
 def to_device(x: Any) -> Any:

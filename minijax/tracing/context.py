@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from minijax.errors import UnexpectedTracerError
 from minijax.ir.jaxpr import Equation, Origin, Source
 from minijax.ir.op import Op
 
@@ -115,18 +114,3 @@ def bind(op: Op, *args: Any, **params: Any) -> tuple[Any, ...]:
 
 
 Op.bind = bind  # type: ignore[method-assign, assignment]
-
-
-def check_capture(tracer: Any, trace: Trace) -> None:
-    """Raise `UnexpectedTracerError` unless `tracer` may be used inside `trace`."""
-    owner = tracer.trace
-    if not owner.live or not owner.is_ancestor_or_self(trace):
-        raise UnexpectedTracerError(leak_message(tracer))
-
-
-def leak_message(tracer: Any) -> str:
-    """The text of a leak: what leaked, who made it, who still holds it, and the fix."""
-    state = "has finished" if not tracer.trace.live else "is not the one running here"
-    return (f"A traced value of type {tracer.type} was used outside the trace that made it: that trace "
-            f"({tracer.trace.name}) {state}.\n{tracer.describe()}\n"
-            "Return the value from the traced function instead of storing it in a global, a closure or an object.")

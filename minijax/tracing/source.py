@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import sys
-from types import FrameType
+from types import FrameType, TracebackType
 
 import minijax.errors
 from minijax.ir.jaxpr import Source
@@ -44,3 +44,16 @@ def user_source() -> Source | None:
             return Source(code, frame.f_lasti)
         frame = frame.f_back
     return None
+
+
+def user_traceback(traceback: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames that are not the user's."""
+    frames = []
+    while traceback is not None:
+        if not is_internal(traceback.tb_frame.f_code.co_filename):
+            frames.append(traceback)
+        traceback = traceback.tb_next
+    kept: TracebackType | None = None
+    for frame in reversed(frames):
+        kept = TracebackType(kept, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return kept
