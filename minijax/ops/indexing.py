@@ -191,7 +191,7 @@ def _gather_eval(x: np.ndarray, indices: np.ndarray, *, dimension_numbers: Gathe
 
 def _gather_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
     x, indices = primals
-    return gather_p.bind(x, indices, **params), gather_p.bind(tangents[0], indices, **{**params, "fill_value": 0})
+    return gather_p.bind(x, indices, **params), (gather(tangents[0], indices, **{**params, "fill_value": 0}),)
 
 
 def _gather_transpose(cts: Any, x: Any, indices: Any, *, dimension_numbers: GatherDimensionNumbers,
@@ -212,7 +212,8 @@ def _batched_numbers(numbers: GatherDimensionNumbers, operand: bool, indices: bo
     """
     offset, collapsed, index_map, batching, indices_batching = dataclasses.astuple(numbers)
     if operand and not indices:
-        return GatherDimensionNumbers((0, *_up(offset)), _up(collapsed), _up(index_map), _up(batching), indices_batching)
+        return GatherDimensionNumbers((0, *_up(offset)), _up(collapsed), _up(index_map), _up(batching),
+                                      indices_batching)
     if not operand:
         return GatherDimensionNumbers(_up(offset), collapsed, index_map, batching, _up(indices_batching))
     return GatherDimensionNumbers(_up(offset), _up(collapsed), _up(index_map), (0, *_up(batching)),
@@ -240,10 +241,12 @@ def gather(x: Any, indices: Any, dimension_numbers: GatherDimensionNumbers, slic
            unique_indices: bool = False) -> Any:
     """Windows of `x` that start at the vectors in the last axis of `indices`, collected.
 
-    Without a `fill_value`, mode 'fill' gives NaN, the lowest signed or highest unsigned integer, or True.
+    The default mode is PROMISE_IN_BOUNDS.  Without a `fill_value`, mode 'fill' gives NaN, the lowest signed
+    or highest unsigned integer, or True.
     """
-    return gather_p.bind(x, indices, dimension_numbers=dimension_numbers, slice_sizes=tuple(slice_sizes),
-                         mode=GatherScatterMode.from_any(mode), fill_value=fill_value,
+    mode = GatherScatterMode.PROMISE_IN_BOUNDS if mode is None else GatherScatterMode.from_any(mode)
+    return gather_p.bind(x, indices, dimension_numbers=dimension_numbers, slice_sizes=tuple(slice_sizes), mode=mode,
+                         fill_value=fill_value if mode is GatherScatterMode.FILL_OR_DROP else None,
                          indices_are_sorted=indices_are_sorted, unique_indices=unique_indices)[0]
 
 
@@ -307,7 +310,8 @@ def _scatter_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
     x, indices, updates = primals
     if params["unique_indices"] or tangents[2] is zero:
         return _scatter_linear_jvp(scatter_p, primals, tangents, **params)
-    return _scatter_jvp_of_winners(x, indices, updates, *instantiated((tangents[0], tangents[2]), (x, updates)), **params)
+    x_t, updates_t = instantiated((tangents[0], tangents[2]), (x, updates))
+    return _scatter_jvp_of_winners(x, indices, updates, x_t, updates_t, **params)
 
 
 def _scatter_jvp_of_winners(x: Any, indices: Any, updates: Any, x_t: Any, updates_t: Any, **params: Any) -> Any:

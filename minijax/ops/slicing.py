@@ -100,7 +100,7 @@ def _slice_type(x: ArrayType, *, start_indices: tuple[int, ...], limit_indices: 
         for start, limit, step, n in zip(start_indices, limit_indices, steps, x.shape, strict=True))
     if not fits:
         raise ShapeError(f"slice: the window from {start_indices} to {limit_indices} with strides {strides} is not "
-                         f"inside of {x}{at_line()}. Each axis needs 0 <= start <= limit <= size and a positive stride.")
+                         f"inside of {x}{at_line()}. Each axis needs 0 <= start <= limit <= size and a stride > 0.")
     sizes = zip(start_indices, limit_indices, steps, strict=True)
     return (x.update(shape=tuple([-(-(limit - start) // step) for start, limit, step in sizes])),)
 
@@ -149,7 +149,7 @@ def slice_(x: Any, start_indices: Sequence[int], limit_indices: Sequence[int],
 # ---- dynamic_slice and dynamic_update_slice: starts that would leave the array are moved inside
 
 def _check_window(name: str, x: ArrayType, sizes: tuple[int, ...], starts: Sequence[ArrayType]) -> None:
-    if len(sizes) != x.ndim or len(starts) != x.ndim or any(not 0 <= s <= n for s, n in zip(sizes, x.shape, strict=True)):
+    if not len(sizes) == len(starts) == x.ndim or any(not 0 <= s <= n for s, n in zip(sizes, x.shape, strict=True)):
         raise ShapeError(f"{name}: a window of shape {sizes} at {len(starts)} start indices does not fit into {x}"
                          f"{at_line()}. Give one start for each axis and sizes up to the axes'.")
     for t in starts:
@@ -190,7 +190,7 @@ def _dynamic_slice_batch(size: int, args: Any, axes: Any, *, slice_sizes: tuple[
 
 
 dynamic_slice_p = Op("dynamic_slice", type=_dynamic_slice_type, jvp=_dynamic_slice_jvp, cost=no_cost,
-                     eval=lambda x, *starts, slice_sizes: (reference.dynamic_slice(x, *starts, slice_sizes=slice_sizes),),
+                     eval=lambda x, *starts, **params: (reference.dynamic_slice(x, *starts, **params),),
                      transpose=_dynamic_slice_transpose, batch=_dynamic_slice_batch, traits={"structural"})
 
 
