@@ -78,8 +78,9 @@ def race(name: str, limit: float | None, per: int = 1, others: Mapping[str, Call
     def enter(build: Callable[[Any], Work]) -> Callable[[Any], Work]:
         def measure(effort: Effort) -> Iterable[Result]:
             found = contest(build, effort, others or {})
-            note = ", ".join(f"{who} {clock_text(found.best[who] / per)}" for who in found.best if who not in LIBRARIES)
-            yield judge(name, found.best["minijax"] / per, found.best["jax"] / per, found.ratio["minijax"], limit, note=note)
+            best = {who: seconds / per for who, seconds in found.best.items()}
+            note = ", ".join(f"{who} {clock_text(best[who])}" for who in best if who not in LIBRARIES)
+            yield judge(name, best["minijax"], best["jax"], found.ratio["minijax"], limit, note=note)
 
         ROWS.append(Row(name, measure, lambda: build(minijax)))
         return build

@@ -14,4 +14,5 @@ from benchmarks.timing import FULL, Effort
 def imports(effort: Effort) -> Iterator[Result]:
     """Fresh processes; the target is for the time that ours adds."""
     for name, ours, theirs, limit in import_rows(ROUNDS if effort is FULL else 1):
-        yield Result(name, ours, theirs, ours / theirs, target=f"+ {1000 * limit:.0f} ms", reached=ours - theirs <= limit)
+        yield Result(name, ours, theirs, ours / theirs, target=f"+ {1000 * limit:.0f} ms",
+                     reached=ours - theirs <= limit)

@@ -47,7 +47,8 @@ def surroundings() -> dict[str, Any]:
     """What the numbers depend on."""
     device = jax.devices()[0]
     return {"python": platform.python_version(), "jax": jax.__version__, "numpy": np.__version__,
-            "device": f"{device.platform}: {device.device_kind}", "machine": platform.machine(), "cores": os.cpu_count()}
+            "device": f"{device.platform}: {device.device_kind}", "machine": platform.machine(),
+            "cores": os.cpu_count()}
 
 
 def document(results: Sequence[Result]) -> dict[str, Any]:

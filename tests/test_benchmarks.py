@@ -37,8 +37,8 @@ EFFORT = timing.Effort(rounds=3, batches=2, seconds=1.0, budget=1000.0)
 
 def compete(works, effort=EFFORT):
     clock = FakeClock()
-    contest = timing.compete({name: clock.work(name, *seconds) for name, seconds in works.items()}, "b", effort, clock=clock)
-    return contest, clock.log
+    contestants = {name: clock.work(name, *seconds) for name, seconds in works.items()}
+    return timing.compete(contestants, "b", effort, clock=clock), clock.log
 
 
 def test_times_and_ratios_are_those_of_the_clock():
@@ -125,7 +125,8 @@ def test_programs_are_the_same_up_to_names_and_metadata():
     assert hlo.same(OURS, THEIRS)
 
 
-@pytest.mark.parametrize("here, there", [("sine", "cosine"), ("f32[]", "f64[]"), ('"n":1', '"n":2'), ("sine(%p)", "sine(%q)")])
+@pytest.mark.parametrize("here, there", [("sine", "cosine"), ("f32[]", "f64[]"), ('"n":1', '"n":2'),
+                                         ("sine(%p)", "sine(%q)")])
 def test_programs_that_differ_are_not_the_same(here, there):
     assert here in THEIRS and not hlo.same(OURS, THEIRS.replace(here, there))
 
