@@ -180,6 +180,10 @@ class Jaxpr:
     def __repr__(self) -> str:
         return show(self)
 
+    def pretty_print(self, *, source: bool = False) -> str:
+        """The text of the program; with `source`, each equation's line and origin beside it."""
+        return show(self, source=source)
+
     def _repr_html_(self) -> str:
         return html_printer(self)
 

@@ -15,7 +15,7 @@ import numpy as np
 from minijax.errors import (ConcretizationTypeError, MinijaxTypeError, TracerArrayConversionError,
                             TracerBoolConversionError, TracerIntegerConversionError)
 from minijax.ir.types import ArrayType, scalar_type
-from minijax.tracing.backend import Backend, Weak
+from minijax.tracing.backend import Backend
 from minijax.tracing.context import Trace
 
 
@@ -190,7 +190,7 @@ class Array:
 
 
 def _rebuild(array: np.ndarray, weak: bool) -> Array:
-    return Array(array.view(Weak) if weak else array)
+    return Array(Array.backend.put(array.item() if weak and not array.shape else array, None))
 
 
 class Tracer(Array):

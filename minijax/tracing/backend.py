@@ -47,7 +47,7 @@ class Backend:
 
     def put(self, x: Any, device: Any) -> Any:
         """The device value of a concrete one, moved to a device."""
-        return np.asarray(x)
+        return x.__array__() if hasattr(x, "__array__") else np.asarray(x).view(Weak)
 
     def abstract(self, x: Any) -> Any:
         """What stands for an argument when a compiled function is lowered without values."""
