@@ -16,7 +16,8 @@ from minijax.config import config, state
 from minijax.errors import UnexpectedTracerError
 from minijax.ir.jaxpr import Atom, Jaxpr, Literal, Var
 from minijax.ir.op import Op
-from minijax.tracing.array import Array, Tracer, Weak, typeof
+from minijax.tracing.array import Array, Tracer, typeof
+from minijax.tracing.backend import Weak
 from minijax.tracing.context import Context, Trace, context, located
 from minijax.tracing.leaks import leak_message
 
