@@ -49,7 +49,7 @@ def test_times_and_ratios_are_those_of_the_clock():
 
 def test_contestants_alternate_by_batches():
     _, log = compete({"a": [2.0], "b": [2.0]})
-    assert "".join(log[-12:]) == "ab" * 6  # 3 rounds of 2 batches of one call
+    assert "".join(log[-12:]) == "abba" * 3  # 3 rounds of 2 batches of one call
 
 
 def test_a_slow_first_call_and_a_busy_moment_do_not_count():
@@ -61,6 +61,11 @@ def test_the_median_round_decides():
     #              warm, calls, once, then three rounds of one batch
     contest, _ = compete({"a": [1.0, 1.0, 1.0, 1.0, 8.0, 2.0], "b": [1.0]}, timing.Effort(3, 1, 1.0, 1000.0))
     assert contest.ratio["a"] == 2.0 and contest.best["a"] == 1.0
+
+
+def test_ratios_come_from_the_quietest_rounds():
+    quiet, busy = [{"a": 2.0, "b": 1.0}, {"a": 2.1, "b": 1.0}, {"a": 2.0, "b": 1.1}], {"a": 2.0, "b": 3.0}
+    assert timing.quietest([busy, busy, *quiet, busy], {"a": 2.0, "b": 1.0}) == quiet
 
 
 @pytest.mark.parametrize("seconds, least, most", [(2.0, 1, 1), (0.1, 10, 13), (1e-6, 1_000_000, 1_300_000)])
