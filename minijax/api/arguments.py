@@ -41,6 +41,8 @@ def function_name(function: Any) -> str:
 
 def canonical_argnums(transform: str, argnums: Any, count: int) -> tuple[int, ...]:
     """Non-negative positions; raises for what is no position among `count` arguments."""
+    if type(argnums) is int and 0 <= argnums < count:
+        return (argnums,)
     numbers = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
     try:
         found = tuple(operator.index(n) for n in numbers)
@@ -48,8 +50,9 @@ def canonical_argnums(transform: str, argnums: Any, count: int) -> tuple[int, ..
         raise MinijaxTypeError(f"{transform}: argnums is an int or several, got {argnums!r}.") from None
     for n in found:
         if not -count <= n < count:
-            raise MinijaxValueError(f"{transform}: argnums {argnums} asks for argument {n}, but the function was called with "
-                                    f"{count} positional argument{'s' * (count != 1)}. Pass it by position.")
+            raise MinijaxValueError(
+                f"{transform}: argnums {argnums} asks for argument {n}, but the function was called with "
+                f"{count} positional argument{'s' * (count != 1)}. Pass it by position.")
     canonical = tuple(n % count for n in found)
     if len(set(canonical)) != len(canonical):
         raise MinijaxValueError(f"{transform}: argnums {argnums} names an argument twice.")
@@ -113,8 +116,10 @@ def _needed(dtype: Any, holomorphic: bool) -> str:
     if holomorphic:
         return "but holomorphic=True differentiates complex arguments. Convert it with .astype('complex64')."
     if dtypes.is_complex(dtype):
-        return "which is complex. Pass holomorphic=True for a holomorphic function, or differentiate real and imaginary parts."
-    return "which has no derivative. Convert it with .astype('float32') or pass a float such as 1.0, or allow_int=True for zero gradients."
+        return ("which is complex. Pass holomorphic=True for a holomorphic function, or differentiate real and "
+                "imaginary parts.")
+    return ("which has no derivative. Convert it with .astype('float32') or pass a float such as 1.0, or "
+            "allow_int=True for zero gradients.")
 
 
 def split_args(args: Sequence[Any], argnums: Sequence[int]) -> tuple[list[Any], Callable[[Sequence[Any]], list[Any]]]:

@@ -87,8 +87,9 @@ class custom_jvp:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.rule is None:
-            raise MinijaxTypeError(f"The custom_jvp function {function_name(self.fun)} has no rule yet. Give it one with "
-                                   f"{function_name(self.fun)}.defjvp(rule).")
+            name = function_name(self.fun)
+            raise MinijaxTypeError(f"The custom_jvp function {name} has no rule yet. Give it one with "
+                                   f"{name}.defjvp(rule).")
         if context.trace is base_trace:
             return self.fun(*args, **kwargs)
         call = _Call(self, args, kwargs)
@@ -152,8 +153,9 @@ class custom_vjp:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.fwd is None or self.bwd is None:
-            raise MinijaxTypeError(f"The custom_vjp function {function_name(self.fun)} has no rule yet. Give it one with "
-                                   f"{function_name(self.fun)}.defvjp(fwd, bwd).")
+            name = function_name(self.fun)
+            raise MinijaxTypeError(f"The custom_vjp function {name} has no rule yet. Give it one with "
+                                   f"{name}.defvjp(fwd, bwd).")
         if context.trace is base_trace:
             return self.fun(*args, **kwargs)
         call = _Call(self, args, kwargs)
@@ -186,8 +188,8 @@ def flatten_cotangents(call: _Call, found: Any) -> list[Any]:
     """Leaves of what a bwd rule returned, `zero` for None; checked against the arguments."""
     trees = call.in_tree.children()
     if not isinstance(found, (tuple, list)) or len(found) != len(trees):
-        raise MinijaxTypeError(f"The bwd rule of {call.name} must return a tuple with {len(trees)} cotangents, one for each argument, "
-                               f"got {found!r}.")
+        raise MinijaxTypeError(f"The bwd rule of {call.name} must return a tuple with {len(trees)} cotangents, one for "
+                               f"each argument, got {found!r}.")
     leaves: list[Any] = []
     pieces = split_list(call.leaves, *[tree.num_leaves for tree in trees])
     for number, (ct, tree, primals) in enumerate(zip(found, trees, pieces, strict=False)):
@@ -196,8 +198,8 @@ def flatten_cotangents(call: _Call, found: Any) -> list[Any]:
             continue
         ct_leaves, ct_tree = pytree.flatten(ct)
         if ct_tree != tree:
-            raise TreeError(f"The bwd rule of {call.name} returned a cotangent of structure {ct_tree} for argument {number}, "
-                            f"which has structure {tree}.")
+            raise TreeError(f"The bwd rule of {call.name} returned a cotangent of structure {ct_tree} for argument "
+                            f"{number}, which has structure {tree}.")
         leaves.extend(check_rule_cotangent(call.name, number, x, c) for x, c in zip(primals, ct_leaves, strict=True))
     return leaves
 
@@ -209,5 +211,6 @@ def check_rule_cotangent(name: str, number: int, primal: Any, ct: Any) -> Any:
         return zero
     u = typeof(ct)
     if t.dtype != u.dtype:
-        raise MinijaxTypeError(f"The bwd rule of {name} returned a cotangent of type {u} for argument {number}, which has type {t}.")
+        raise MinijaxTypeError(f"The bwd rule of {name} returned a cotangent of type {u} for argument {number}, "
+                               f"which has type {t}.")
     return ct

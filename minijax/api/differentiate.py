@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from minijax import pytree
-from minijax.api.arguments import (boundary, canonical_argnums, check_callable, check_inexact, flatten_values, function_name,
-                                   split_args)
+from minijax.api.arguments import (boundary, canonical_argnums, check_callable, check_inexact, flatten_values,
+                                   function_name, split_args)
 from minijax.errors import MinijaxTypeError, NonScalarOutputError, TreeError
 from minijax.interpreters.dual import LinearTape, instantiate, jvp_flat, linearize_flat
 from minijax.interpreters.evaluate import run_program
@@ -43,7 +43,8 @@ class FlatFunction:
         for x in outs:
             if not is_value(x):
                 raise MinijaxTypeError(f"{self.transform}: {function_name(self.function)} returned {x!r} of type "
-                                       f"{type(x).__name__}; results are pytrees of arrays. Return other data with has_aux=True.")
+                                       f"{type(x).__name__}; results are pytrees of arrays. Return other data with "
+                                       "has_aux=True.")
         return outs
 
 
@@ -67,8 +68,8 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
     """
     check_callable("jvp", fun)
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
-        raise MinijaxTypeError("jvp takes tuples of primals and tangents, one item for each argument: jvp(f, (x,), (t,)). "
-                               f"Got {type(primals).__name__} and {type(tangents).__name__}.")
+        raise MinijaxTypeError("jvp takes tuples of primals and tangents, one item for each argument: "
+                               f"jvp(f, (x,), (t,)). Got {type(primals).__name__} and {type(tangents).__name__}.")
     leaves, in_tree = flatten_values("jvp", fun, primals)
     tangent_leaves = match_tangents("jvp", fun, primals, tangents, leaves, in_tree)
     flat = FlatFunction("jvp", fun, in_tree, has_aux)
@@ -133,8 +134,8 @@ def match_tangents(transform: str, fun: Any, primals: Any, tangents: Any, leaves
             continue
         tangent_type = typeof(t)
         if tangent_type.shape != type.shape or tangent_type.dtype != type.dtype:
-            raise MinijaxTypeError(f"{transform} of {function_name(fun)}: the tangent of leaf {number} has type {tangent_type}, "
-                                   f"its primal {type}. They must have the same shape and dtype.")
+            raise MinijaxTypeError(f"{transform} of {function_name(fun)}: the tangent of leaf {number} has type "
+                                   f"{tangent_type}, its primal {type}. They must have the same shape and dtype.")
         found.append(t)
     return found
 
@@ -185,8 +186,8 @@ class PullBack:
         """Cotangents of the arguments, a tuple with one item for each."""
         ct_leaves, ct_tree = pytree.flatten(cotangents)
         if ct_tree != self.flat.out_tree:
-            raise TreeError(f"vjp of {function_name(self.flat.function)}: the cotangent must have the output's structure "
-                            f"{self.flat.out_tree}, got {ct_tree}.")
+            raise TreeError(f"vjp of {function_name(self.flat.function)}: the cotangent must have the output's "
+                            f"structure {self.flat.out_tree}, got {ct_tree}.")
         checked = [check_cotangent(self.flat, x, ct) for x, ct in zip(self.outs, ct_leaves, strict=True)]
         return self.flat.in_tree.unflatten(self.pull(checked))
 
@@ -246,16 +247,21 @@ def value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, ha
     (Array(9., dtype=float32, weak_type=True), Array(6., dtype=float32, weak_type=True))
     """
     check_callable("value_and_grad", fun)
+    return boundary(_value_and_grad(fun, argnums, has_aux, holomorphic, allow_int))
 
-    @boundary
+
+def _value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, holomorphic: bool,
+                    allow_int: bool) -> Callable[..., Any]:
     @functools.wraps(fun)
     def value_and_grad_fun(*args: Any, **kwargs: Any) -> Any:
         numbers = canonical_argnums("grad", argnums, len(args))
         chosen, restore = split_args(args, numbers)
         leaves, in_tree = flatten_values("grad", fun, chosen)
-        check_inexact("grad", fun, args, numbers, holomorphic, allow_int)
+        types = [typeof(x) for x in leaves]
+        if holomorphic or not all([dtypes.is_float(t.dtype) for t in types]):
+            check_inexact("grad", fun, args, numbers, holomorphic, allow_int)
         flat = FlatFunction("grad", lambda *xs: fun(*restore(xs), **kwargs), in_tree, has_aux)
-        pull, aux = pull_back(flat, leaves, [typeof(x).differentiable for x in leaves])
+        pull, aux = pull_back(flat, leaves, [t.differentiable for t in types])
         value = check_scalar(fun, flat, pull.outs, holomorphic)
         grads = in_tree.unflatten(pull.pull([ones_of(typeof(value))]))
         grads = grads if isinstance(argnums, (tuple, list)) else grads[0]
@@ -268,12 +274,13 @@ def check_scalar(fun: Any, flat: FlatFunction, outs: list[Any], holomorphic: boo
     """The one scalar result that `grad` needs."""
     name = function_name(fun)
     if len(outs) != 1 or flat.out_tree != pytree.structure(0.0):
-        raise NonScalarOutputError(f"grad needs a function that returns one scalar, but {name} returned {flat.out_tree} with "
-                                   f"{len(outs)} leaves. Return other data with has_aux=True, or use minijax.jacrev or vjp.")
+        raise NonScalarOutputError(f"grad needs a function that returns one scalar, but {name} returned "
+                                   f"{flat.out_tree} with {len(outs)} leaves. Return other data with has_aux=True, or use "
+                                   "minijax.jacrev or vjp.")
     type = typeof(outs[0])
     if type.shape != ():
-        raise NonScalarOutputError(f"grad needs a function that returns a scalar, but {name} returned an array of type {type}. "
-                                   "Reduce it (with .sum() or .mean()), or use minijax.jacrev or vjp.")
+        raise NonScalarOutputError(f"grad needs a function that returns a scalar, but {name} returned an array of "
+                                   f"type {type}. Reduce it (with .sum() or .mean()), or use minijax.jacrev or vjp.")
     if holomorphic and not dtypes.is_complex(type.dtype):
         raise MinijaxTypeError(f"grad with holomorphic=True needs a complex result, but {name} returned {type}.")
     if not holomorphic and not dtypes.is_float(type.dtype):
@@ -292,7 +299,7 @@ def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: boo
     Array(12., dtype=float32, weak_type=True)
     """
     check_callable("grad", fun)
-    both = value_and_grad(fun, argnums, has_aux, holomorphic, allow_int)
+    both = _value_and_grad(fun, argnums, has_aux, holomorphic, allow_int)
 
     @boundary
     @functools.wraps(fun)
@@ -324,6 +331,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
             raise TreeError(f"linear_transpose of {function_name(fun)}: the cotangent must have the output's structure "
                             f"{flat.out_tree}, got {ct_tree}.")
         found = transpose_values(jaxpr, [Linear(t) for t in types], ct_leaves)
-        return in_tree.unflatten([as_result(zeros_of(t) if ct is zero else ct) for t, ct in zip(types, found, strict=True)])
+        full = [zeros_of(t) if ct is zero else ct for t, ct in zip(types, found, strict=True)]
+        return in_tree.unflatten(map(as_result, full))
 
     return transposed

@@ -15,7 +15,6 @@ from minijax.ops.conversion import convert_element_type
 from minijax.ops.families import reshape, transpose
 from minijax.ops.structural import iota
 from minijax.tracing.array import typeof
-from minijax.util import size_of
 
 Function = Callable[..., Any]
 
@@ -73,7 +72,8 @@ class _Row(list):  # type: ignore[type-arg]
     """The derivatives of one output leaf with respect to the chosen arguments."""
 
 
-def jacfwd(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False) -> Function:
+def jacfwd(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
+           holomorphic: bool = False) -> Function:
     """The Jacobian of `fun` by forward mode: a column for each input element; best for tall Jacobians.
 
     The result has the output's structure; each leaf is replaced by the structure of the argument, with
@@ -127,7 +127,8 @@ def jacrev(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
 jacobian = jacrev
 
 
-def hessian(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False) -> Function:
+def hessian(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False,
+            holomorphic: bool = False) -> Function:
     """The matrix of second derivatives of `fun`, forward over reverse.
 
     >>> import numpy as np

@@ -37,6 +37,7 @@ class JittedFunction:
         functools.update_wrapper(self, function)
         self.__wrapped__ = function
         self._options = options
+        self._programs = trace_cache(function)
         self._fast: Any = None
         self._token: Any = None
 
@@ -90,7 +91,7 @@ class JittedFunction:
             self._explain(args, kwargs)
             raise
         names = options.argument_names(function, args, kwargs)
-        return trace_cache(function).get(function, types, in_tree, static, names), leaves
+        return self._programs.get(function, types, in_tree, static, names), leaves
 
     def _explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raise the error that names what is wrong with a call, if something is."""
@@ -109,7 +110,7 @@ class JittedFunction:
         leaves, in_tree = pytree.flatten(dynamic)
         types = tuple([as_type(x) for x in leaves])
         names = options.argument_names(function, args, kwargs)
-        traced = trace_cache(function).get(function, types, in_tree, static, names)
+        traced = self._programs.get(function, types, in_tree, static, names)
         return TracedFunction(self, traced, args, kwargs)
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
@@ -123,7 +124,7 @@ class JittedFunction:
     def clear_cache(self) -> None:
         """Forget every compiled program and every traced one."""
         _compiled.pop(self.__wrapped__, None)
-        trace_cache(self.__wrapped__).programs.clear()
+        self._programs.programs.clear()
         if hasattr(self._fast, "clear_cache"):
             self._fast.clear_cache()
         self._fast = self._token = None
@@ -135,7 +136,8 @@ class TracedFunction:
     def __init__(self, jitted: JittedFunction, traced: Traced, args: Any, kwargs: Any) -> None:
         closed = traced.jaxpr
         count = len(traced.captured)
-        self.jaxpr = closed.replace(constvars=closed.invars[:count], consts=traced.captured, invars=closed.invars[count:])
+        self.jaxpr = closed.replace(constvars=closed.invars[:count], consts=traced.captured,
+                                    invars=closed.invars[count:])
         self.out_info = traced.out_tree.unflatten([ShapeDtypeStruct.of(t) for t in closed.out_types])
         self._jitted, self._args, self._kwargs = jitted, args, kwargs
 

@@ -37,7 +37,8 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, axis_name
     @functools.wraps(fun)
     def vmap_fun(*args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = flatten_values("vmap", fun, (args, kwargs))
-        axes = flat_axes(fun, in_axes, args) + [0] * len(pytree.leaves(kwargs))
+        named = len(pytree.leaves(kwargs)) if kwargs else 0
+        axes = flat_axes(fun, in_axes, args, len(leaves) - named) + [0] * named
         axes = [check_axis(fun, args, kwargs, i, x, axis) for i, (x, axis) in enumerate(zip(leaves, axes, strict=True))]
         size = batch_size(fun, args, kwargs, leaves, axes, axis_size)
         flat = FlatFunction("vmap", lambda a, k: fun(*a, **k), in_tree)
@@ -54,11 +55,13 @@ def is_axis(x: Any) -> bool:
     return x is None
 
 
-def flat_axes(fun: Any, in_axes: Any, args: Sequence[Any]) -> list[Any]:
-    """The batch axis of each leaf of the arguments."""
+def flat_axes(fun: Any, in_axes: Any, args: Sequence[Any], count: int) -> list[Any]:
+    """The batch axis of each of the `count` leaves of the arguments."""
     if isinstance(in_axes, tuple) and len(in_axes) != len(args):
-        raise MinijaxValueError(f"vmap of {function_name(fun)}: in_axes {in_axes} has {len(in_axes)} items, but the function was "
-                                f"called with {len(args)} positional arguments. Give one item for each.")
+        raise MinijaxValueError(f"vmap of {function_name(fun)}: in_axes {in_axes} has {len(in_axes)} items, but the "
+                                f"function was called with {len(args)} positional arguments. Give one item for each.")
+    if type(in_axes) is int:
+        return [in_axes] * count
     axes = pytree.broadcast_prefix(in_axes, tuple(args), is_leaf=is_axis)
     for axis in axes:
         if axis is not None and (not isinstance(axis, int) or isinstance(axis, bool)):
@@ -83,29 +86,36 @@ def check_axis(fun: Any, args: Any, kwargs: Any, number: int, x: Any, axis: int 
     ndim = len(typeof(x).shape)
     if not -ndim <= axis < ndim:
         name = describe_leaf(fun, args, kwargs, number)
-        raise MinijaxValueError(f"vmap of {function_name(fun)}: {name} has type {typeof(x)}, so it has no axis {axis} to batch over. "
-                                f"Its axes are {list(range(ndim))}; use None in in_axes to pass it to every example as it is.")
+        raise MinijaxValueError(f"vmap of {function_name(fun)}: {name} has type {typeof(x)}, so it has no axis {axis} "
+                                f"to batch over. Its axes are {list(range(ndim))}; use None in in_axes to pass it to "
+                                "every example as it is.")
     return axis % ndim
 
 
-def batch_size(fun: Any, args: Any, kwargs: Any, leaves: list[Any], axes: list[int | None], axis_size: int | None) -> int:
+def batch_size(fun: Any, args: Any, kwargs: Any, leaves: list[Any], axes: list[int | None],
+               axis_size: int | None) -> int:
     """The common size of the batched axes."""
-    sizes = [(i, typeof(x).shape[axis]) for i, (x, axis) in enumerate(zip(leaves, axes, strict=True)) if axis is not None]
+    sizes = [typeof(x).shape[axis] for x, axis in zip(leaves, axes, strict=True) if axis is not None]
     if axis_size is not None:
-        sizes = [*sizes, (None, axis_size)]
+        sizes.append(axis_size)
     if not sizes:
-        raise MinijaxValueError(f"vmap of {function_name(fun)}: nothing is batched (every entry of in_axes is None), so the batch size is "
-                                "unknown. Give one argument a batch axis, or pass axis_size.")
-    if len({size for _, size in sizes}) > 1:
-        lines = [f"  {'axis_size' if i is None else describe_leaf(fun, args, kwargs, i)}: {size}"
-                 + ("" if i is None else f" (axis {axes[i]} of {typeof(leaves[i])})") for i, size in sizes]
-        raise MinijaxValueError(f"vmap of {function_name(fun)}: the sizes of the batched axes differ:\n" + "\n".join(lines)
-                                + "\nMake them equal, or use None in in_axes for what is not batched.")
-    return sizes[0][1]
+        raise MinijaxValueError(f"vmap of {function_name(fun)}: nothing is batched (every entry of in_axes is None), "
+                                "so the batch size is unknown. Give one argument a batch axis, or pass axis_size.")
+    if len(set(sizes)) > 1:
+        lines = [f"  {describe_leaf(fun, args, kwargs, i)}: {typeof(x).shape[axis]} (axis {axis} of {typeof(x)})"
+                 for i, (x, axis) in enumerate(zip(leaves, axes, strict=True)) if axis is not None]
+        if axis_size is not None:
+            lines.append(f"  axis_size: {axis_size}")
+        raise MinijaxValueError("\n".join([
+            f"vmap of {function_name(fun)}: the sizes of the batched axes differ:", *lines,
+            "Make them equal, or use None in in_axes for what is not batched."]))
+    return sizes[0]
 
 
 def flat_out_axes(fun: Any, out_axes: Any, out_tree: Any) -> list[Any]:
     """Where the batch axis of each result goes."""
+    if type(out_axes) is int:
+        return [out_axes] * out_tree.num_leaves
     wanted = tuple(out_axes) if isinstance(out_axes, list) else out_axes
     return pytree.broadcast_prefix(wanted, out_tree.unflatten(range(out_tree.num_leaves)), is_leaf=is_axis)
 
@@ -114,10 +124,11 @@ def place_result(fun: Any, x: Any, size: int, axis: int | None, wanted: int | No
     """A result with its batch axis where `out_axes` wants it."""
     if wanted is None:
         if axis is not None:
-            raise MinijaxValueError(f"vmap of {function_name(fun)}: out_axes is None for a result that differs between examples. "
-                                    "Use an axis, or reduce over the batch.")
+            raise MinijaxValueError(f"vmap of {function_name(fun)}: out_axes is None for a result that differs between "
+                                    "examples. Use an axis, or reduce over the batch.")
         return as_result(x)
     ndim = len(typeof(x).shape) + (axis is None)
     if not -ndim <= wanted < ndim:
-        raise MinijaxValueError(f"vmap of {function_name(fun)}: out_axes asks for axis {wanted} of a batched result with {ndim} axes.")
+        raise MinijaxValueError(f"vmap of {function_name(fun)}: out_axes asks for axis {wanted} of a batched result "
+                                f"with {ndim} axes.")
     return as_result(place_axis(x, size, axis, wanted % ndim))

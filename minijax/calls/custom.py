@@ -74,7 +74,8 @@ def _cost(*types: Any, function: Jaxpr, **params: Any) -> int:
 
 # ---- custom_jvp ----
 
-def _custom_jvp_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, function: Any, captured: int, rule: Flat) -> Any:
+def _custom_jvp_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, function: Any, captured: int,
+                    rule: Flat) -> Any:
     own = own_tangents("custom_jvp", tangents, captured)
     args = primals[captured:]
     return rule(args, [instantiate(t, x) for x, t in zip(args, own, strict=True)])

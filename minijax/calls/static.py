@@ -15,7 +15,8 @@ class Static:
 
     __slots__ = ("by_position", "by_name", "_hash")
 
-    def __init__(self, by_position: tuple[tuple[int, Any], ...] = (), by_name: tuple[tuple[str, Any], ...] = ()) -> None:
+    def __init__(self, by_position: tuple[tuple[int, Any], ...] = (),
+                 by_name: tuple[tuple[str, Any], ...] = ()) -> None:
         self.by_position = by_position
         self.by_name = by_name
         self._hash = hash((by_position, by_name))
@@ -24,8 +25,9 @@ class Static:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Static) and (self.by_position, self.by_name) == (other.by_position, other.by_name) and (
-            list(map(type, self.values())) == list(map(type, other.values())))
+        if not isinstance(other, Static) or list(map(type, self.values())) != list(map(type, other.values())):
+            return False
+        return (self.by_position, self.by_name) == (other.by_position, other.by_name)
 
     def values(self) -> list[Any]:
         """The static values."""
@@ -52,9 +54,11 @@ class JitOptions:
                  donate_argnums: Any = None, donate_argnames: Any = None, keep_unused: bool = False,
                  inline: bool = False, extra: tuple[tuple[str, Any], ...] = ()) -> None:
         self.static_argnums, self.static_argnames = _complete(
-            function, as_tuple("static_argnums", static_argnums, int), as_tuple("static_argnames", static_argnames, str))
+            function, as_tuple("static_argnums", static_argnums, int),
+            as_tuple("static_argnames", static_argnames, str))
         self.donate_argnums, self.donate_argnames = _complete(
-            function, as_tuple("donate_argnums", donate_argnums, int), as_tuple("donate_argnames", donate_argnames, str))
+            function, as_tuple("donate_argnums", donate_argnums, int),
+            as_tuple("donate_argnames", donate_argnames, str))
         self.keep_unused = keep_unused
         self.inline = inline
         self.extra = extra
@@ -77,7 +81,8 @@ class JitOptions:
         for where, value in (*by_position, *by_name):
             check_hashable(where, value)
         dynamic = tuple(x for i, x in enumerate(args) if i not in numbers)
-        return (dynamic, {k: x for k, x in kwargs.items() if k not in self.static_argnames}), Static(by_position, by_name)
+        named = {k: x for k, x in kwargs.items() if k not in self.static_argnames}
+        return (dynamic, named), Static(by_position, by_name)
 
     def argument_names(self, function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Callable[[], list[str]]:
         """A function that names each dynamic leaf: `argument params['w']`; called when a message needs it."""
@@ -93,7 +98,8 @@ class JitOptions:
 
 def leaf_names(trees: Sequence[tuple[str, Any]]) -> list[str]:
     """Names of the leaves of named trees: `argument params['w']`."""
-    return [f"argument {name}{pytree.keystr(path)}" for name, tree in trees for path, _ in pytree.leaves_with_path(tree)]
+    return [f"argument {name}{pytree.keystr(path)}"
+            for name, tree in trees for path, _ in pytree.leaves_with_path(tree)]
 
 
 def check_hashable(where: int | str, value: Any) -> None:
@@ -102,8 +108,9 @@ def check_hashable(where: int | str, value: Any) -> None:
         hash(value)
     except TypeError:
         what = f"argument number {where}" if isinstance(where, int) else f"argument {where!r}"
-        raise MinijaxTypeError(f"The static {what} is a {type(value).__name__}, which cannot be hashed: {value!r}. Static arguments "
-                               "are keys of the cache of programs. Pass a tuple, or do not mark it static.") from None
+        raise MinijaxTypeError(f"The static {what} is a {type(value).__name__}, which cannot be hashed: {value!r}. "
+                               "Static arguments are keys of the cache of programs. Pass a tuple, or do not mark it "
+                               "static.") from None
 
 
 def as_tuple(name: str, value: Any, kind: type) -> tuple[Any, ...]:

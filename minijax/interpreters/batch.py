@@ -69,7 +69,8 @@ class BatchTrace(Trace):
                 outs, out_axes = op.batch(self.size, values, axes, **params)
         finally:
             context.trace = before
-        return tuple([x if axis is None else BatchTracer(self, x, axis) for x, axis in zip(outs, out_axes, strict=True)])
+        return tuple([x if axis is None else BatchTracer(self, x, axis)
+                      for x, axis in zip(outs, out_axes, strict=True)])
 
     def split(self, args: Sequence[Any]) -> tuple[list[Any], list[int | None]]:
         """Batched values and their axes; None for a value that is the same for every example."""
@@ -125,5 +126,6 @@ def _batched(jaxpr: Jaxpr, size: int, axes: tuple[int | None, ...],
         out_axes.extend(0 if axis is not None or forced else None for axis, forced in zip(found, must, strict=True))
         return placed
 
-    in_types = [t if axis is None else batched_type(t, size, axis) for t, axis in zip(jaxpr.in_types, axes, strict=True)]
+    in_types = [t if axis is None else batched_type(t, size, axis)
+                for t, axis in zip(jaxpr.in_types, axes, strict=True)]
     return stage(batched, in_types, jaxpr.debug_name), tuple(out_axes)

@@ -22,7 +22,7 @@ from minijax.ir import dtypes
 from minijax.ir.op import Linear, Op
 from minijax.ir.types import ArrayType, zero
 from minijax.ops import reference
-from minijax.tracing.array import Array, Tracer, typeof
+from minijax.tracing.array import Array, typeof
 from minijax.tracing.source import user_source
 from minijax.util import size_of
 
@@ -58,8 +58,9 @@ def elementwise_shape(name: str, types: Sequence[ArrayType]) -> tuple[int, ...]:
     for t in types:
         if t.shape and t.shape != shape:
             if shape:
-                raise ShapeError(f"{name}: the operands' shapes {', '.join(str(u.shape) for u in types)} differ"
-                                 f"{at_line()}. Elementwise ops take equal shapes or scalars: reshape or broadcast one.")
+                shapes = ", ".join(str(u.shape) for u in types)
+                raise ShapeError(f"{name}: the operands' shapes {shapes} differ{at_line()}. "
+                                 "Elementwise ops take equal shapes or scalars: reshape or broadcast one.")
             shape = t.shape
     return shape
 
@@ -107,7 +108,8 @@ def elementwise_type(name: str, takes: Callable[[Any], bool] | None,
         dtype = same_dtype(name, types)
         accepts(name, dtype, takes, _kinds.get(takes, "other"))  # type: ignore[arg-type]
         out = result(dtype) if result else dtype
-        return (ArrayType(elementwise_shape(name, types), out, out != dtypes.bool_ and all(t.weak_type for t in types)),)
+        weak = out != dtypes.bool_ and all(t.weak_type for t in types)
+        return (ArrayType(elementwise_shape(name, types), out, weak),)
 
     return type_rule
 
@@ -392,6 +394,7 @@ def _transpose_batch(size: int, args: Any, axes: Any, *, permutation: Any) -> An
 transpose_p = structural(
     "transpose", _transpose_type, lambda x, *, permutation: x.transpose(permutation),
     lambda ct, x, *, permutation: transpose(ct, tuple(int(i) for i in np.argsort(permutation))), _transpose_batch)
+
 
 # ---- reduce_sum ----
 
