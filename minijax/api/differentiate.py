@@ -275,8 +275,8 @@ def check_scalar(fun: Any, flat: FlatFunction, outs: list[Any], holomorphic: boo
     name = function_name(fun)
     if len(outs) != 1 or flat.out_tree != pytree.structure(0.0):
         raise NonScalarOutputError(f"grad needs a function that returns one scalar, but {name} returned "
-                                   f"{flat.out_tree} with {len(outs)} leaves. Return other data with has_aux=True, or use "
-                                   "minijax.jacrev or vjp.")
+                                   f"{flat.out_tree} with {len(outs)} leaves. Return other data with has_aux=True, "
+                                   "or use minijax.jacrev or vjp.")
     type = typeof(outs[0])
     if type.shape != ():
         raise NonScalarOutputError(f"grad needs a function that returns a scalar, but {name} returned an array of "
