@@ -1,13 +1,15 @@
 """gather and the scatters at random dimension numbers, held against jax.lax: values, derivatives, batching."""
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from minijax.config import config
 from minijax.errors import DtypeError, MinijaxValueError, MissingRuleError, ShapeError
+from minijax.interpreters.dual import jvp_flat
+from minijax.ir.types import zero
 from minijax.ops import indexing
 from minijax.ops.indexing import GatherDimensionNumbers, GatherScatterMode
-from oracle import check_batching, check_derivatives, check_op, check_value, close
+from tests.oracle import check_batching, check_derivatives, check_op, check_value
 
 MODES = list(GatherScatterMode)
 SCATTERS = [indexing.scatter_p, indexing.scatter_add_p, indexing.scatter_mul_p, indexing.scatter_min_p,
@@ -67,3 +69,42 @@ def test_scatter(op, seed):
     extremal = op in SCATTERS[3:] and mode is GatherScatterMode.CLIP  # JAX's is NaN where a window moved
     if op is not indexing.scatter_mul_p and not extremal:
         check_derivatives(op, args, params)
+
+
+ROWS = GatherDimensionNumbers(offset_dims=(1,), collapsed_slice_dims=(0,), start_index_map=(0,))
+X, AT = np.ones((5, 4), np.float32), np.zeros((3, 1), np.int32)
+
+
+@pytest.mark.parametrize("indices, numbers, sizes, text", [
+    (AT[:, :0], ROWS, (1, 4), "components"), (AT, ROWS, (6, 4), "larger"), (AT, ROWS, (2, 4), "collapsed"),
+    (AT, ROWS, (1,), "sizes"), (AT, GatherDimensionNumbers((1,), (0,), (2,)), (1, 4), "indexed axes"),
+    (AT, GatherDimensionNumbers((2,), (0,), (0,)), (1, 4), "window axes"),
+    (AT, GatherDimensionNumbers((), (0,), (0,), (1,), (0,)), (1, 1), "in size"),
+    (AT, GatherDimensionNumbers((1,), (), (0,), (0,), (0,)), (1, 4), "as well")])
+def test_wrong_gathers(indices, numbers, sizes, text):
+    with config.override("evaluator", "numpy"), pytest.raises(ShapeError, match=text):
+        indexing.gather(X, indices, numbers, sizes)
+
+
+def test_wrong_dtypes_updates_and_modes():
+    with config.override("evaluator", "numpy"):
+        with pytest.raises(DtypeError, match="integers"):
+            indexing.gather(X, X[:1], ROWS, (1, 4))
+        with pytest.raises(DtypeError, match="dtypes"):
+            indexing.scatter(X, AT, np.zeros((3, 4), np.int32), ROWS.to_scatter())
+        with pytest.raises(ShapeError, match="should have shape"):
+            indexing.scatter_add(X, AT, np.zeros((2, 4), np.float32), ROWS.to_scatter())
+        with pytest.raises(MinijaxValueError, match="clip"):
+            indexing.gather(X, AT, ROWS, (1, 4), mode="wrap")
+
+
+def test_scatter_mul_needs_distinct_indices_to_be_differentiated_by_updates():
+    updates = np.ones((3, 4), np.float32)
+    with config.override("evaluator", "numpy"), pytest.raises(MissingRuleError, match="unique_indices"):
+        jvp_flat(lambda u: [indexing.scatter_mul(X, AT, u, ROWS.to_scatter())], [updates], [updates])
+
+
+def test_unperturbed_operands_have_no_tangent():
+    with config.override("evaluator", "numpy"):
+        _, (tangent,) = jvp_flat(lambda x: [indexing.scatter_add(X, AT, X[:3], ROWS.to_scatter())], [X], [zero])
+    assert tangent is zero

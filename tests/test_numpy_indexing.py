@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from oracle import close
+from tests.oracle import close
 
 from minijax.config import config
 from minijax.errors import (MinijaxIndexError, MinijaxTypeError, MinijaxValueError, NonConcreteBooleanIndexError,
