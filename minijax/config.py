@@ -29,15 +29,15 @@ class State(threading.local):
     jax_default_matmul_precision: str | None = None
     evaluator = "numpy"
     check = False
-    token: object = ("numpy", False, False, "standard", "allow", None)
+    token: object = ("numpy", False, False, "standard", "allow", None, False)
 
 
 state = State()
 
 # Settings that change what a traced or compiled program is.
 _MEANING = ("evaluator", "jax_enable_x64", "jax_disable_jit", "jax_numpy_dtype_promotion",
-            "jax_numpy_rank_promotion", "jax_default_matmul_precision")
-_NAMES = (*_MEANING, "jax_debug_nans", "check")
+            "jax_numpy_rank_promotion", "jax_default_matmul_precision", "jax_debug_nans")
+_NAMES = (*_MEANING, "check")
 _CHOICES = {
     "jax_numpy_dtype_promotion": ("standard", "strict"),
     "jax_numpy_rank_promotion": ("allow", "warn", "raise"),

@@ -72,7 +72,7 @@ class JittedFunction:
 
     def _backend_function(self) -> Any:
         function = self.__wrapped__
-        key = self._options.key(), state.token, state.jax_debug_nans
+        key = self._options.key(), state.token
         try:
             found = _compiled.setdefault(function, {})
         except TypeError:

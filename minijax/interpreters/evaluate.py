@@ -69,7 +69,7 @@ def to_numpy(x: Any, dtype: Any) -> np.ndarray:
 evaluators: dict[str, Evaluator] = {"numpy": evaluate_numpy}
 numpy_trace = EvalTrace(evaluate_numpy)
 base_trace = EvalTrace(evaluate_numpy)
-Context.trace = base_trace
+Context.initial = context.trace = base_trace
 
 
 def switch_evaluator(name: str = "evaluator", value: Any = None) -> None:

@@ -86,8 +86,8 @@ class StageTrace(Trace):
 
     def atom(self, x: Any) -> Atom:
         """What stands for the value `x` in the program."""
-        if type(x) is StageTracer and x.trace is self:
-            return x.var
+        if isinstance(x, Array):
+            return x.var if type(x) is StageTracer and x.trace is self else self.capture(x)
         scalar = scalar_type(x)
         return Literal(x, scalar) if scalar is not None else self.capture(x)
 

@@ -1,7 +1,7 @@
 """The current trace, and what the equations recorded now are to remember.
 
-One thread-local object.  Its class attributes are the values a new thread
-starts with: the evaluating trace, no origin, no overriding source.
+One thread-local object: a new thread starts with the evaluating trace, no origin
+and no overriding source.
 """
 
 from __future__ import annotations
@@ -42,12 +42,18 @@ class Trace:
 
 
 class Context(threading.local):
-    """What is current in this thread."""
+    """What is current in this thread.  `initial` is the trace that a new thread starts with.
 
-    trace: Trace
-    origin: Origin | None = None
-    source: Source | None = None
-    equation: Equation | None = None
+    The attributes are set for each thread: reading them is quicker than falling back on the class.
+    """
+
+    initial: Trace
+
+    def __init__(self) -> None:
+        self.trace: Trace = getattr(Context, "initial", None)  # type: ignore[assignment]
+        self.origin: Origin | None = None
+        self.source: Source | None = None
+        self.equation: Equation | None = None
 
 
 context = Context()
