@@ -14,12 +14,14 @@ import numpy as np
 
 from minijax.config import config, state
 from minijax.errors import UnexpectedTracerError
+from minijax.ir.dtypes import is_inexact
 from minijax.ir.jaxpr import Atom, Jaxpr, Literal, Var
 from minijax.ir.op import Op
 from minijax.tracing.array import Array, Tracer, typeof
 from minijax.tracing.backend import Weak
 from minijax.tracing.context import Context, Trace, context, located
 from minijax.tracing.leaks import leak_message
+from minijax.tracing.source import at_line
 
 Evaluator = Callable[[Op, tuple[Any, ...], dict[str, Any]], tuple[Any, ...]]
 
@@ -46,6 +48,9 @@ def evaluate_numpy(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tup
     out_types = op.infer(types, params)
     with np.errstate(all="ignore"):
         outs = op.eval(*arrays, **params)
+    if state.jax_debug_nans and any(is_inexact(x.dtype) and np.isnan(x).any() for x in map(np.asarray, outs)):
+        raise FloatingPointError(f"invalid value (nan) encountered in {op.name}{at_line()}. "
+                                 "jax_debug_nans is on; switch it off to let NaNs pass.")
     return tuple(as_array(out, type) for out, type in zip(outs, out_types, strict=True))
 
 

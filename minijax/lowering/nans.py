@@ -10,7 +10,7 @@ import numpy as np
 
 from minijax.ir.jaxpr import Jaxpr, Literal
 from minijax.lowering.table import apply_rule
-from minijax.ops.families import at_line
+from minijax.tracing.source import at_line
 
 
 def has_nan(value: Any) -> bool:

@@ -19,10 +19,11 @@ from minijax.ops.arithmetic import div, sub
 from minijax.ops.comparison import eq, ge
 from minijax.ops.conversion import convert_element_type, convert_element_type_p
 from minijax.ops.conversion import copy as copy_of
-from minijax.ops.families import add, at_line, broadcast_in_dim, broadcast_in_dim_p, moveaxis, mul, reshape
+from minijax.ops.families import add, broadcast_in_dim, broadcast_in_dim_p, moveaxis, mul, reshape
 from minijax.ops.operators import promoted
 from minijax.ops.structural import concatenate, expand_dims, iota
 from minijax.tracing.array import Array, typeof
+from minijax.tracing.source import at_line
 
 
 # ---- from values ----

@@ -12,9 +12,9 @@ import numpy as np
 from minijax.errors import MinijaxTypeError, MinijaxValueError, ShapeError
 from minijax.ir import dtypes
 from minijax.ops.conversion import convert_element_type
-from minijax.ops.families import at_line
 from minijax.tracing.array import Array, Tracer, typeof
 from minijax.ir.types import scalar_type
+from minijax.tracing.source import at_line
 
 
 def operand(name: str, x: Any) -> Any:

@@ -20,11 +20,12 @@ from minijax.numpy.operands import axes_of, axis_of, converted, default_int, dty
 from minijax.ops import arithmetic, elementwise, reductions, scans
 from minijax.ops.comparison import select_n
 from minijax.ops.conversion import convert_element_type, real
-from minijax.ops.families import at_line, mul, reduce_sum, reshape, scalar_like
+from minijax.ops.families import mul, reduce_sum, reshape, scalar_like
 from minijax.ops.operators import add, maximum, minimum, multiply, subtract, true_divide
 from minijax.ops.promotion import broadcast_operands, broadcast_shapes, broadcast_to, to_inexact
 from minijax.ops.structural import expand_dims
 from minijax.tracing.array import Array, typeof
+from minijax.tracing.source import at_line
 from minijax.util import size_of
 
 

@@ -15,8 +15,9 @@ from minijax.ir import dtypes
 from minijax.ir.op import Linear
 from minijax.ir.types import ArrayType, zero
 from minijax.ops import reference
-from minijax.ops.families import (at_line, binary_function, broadcast_tangent, elementwise_shape, nary, same_dtype,
+from minijax.ops.families import (binary_function, broadcast_tangent, elementwise_shape, nary, same_dtype,
                                   scalar_like, to_bool, unbroadcast)
+from minijax.tracing.source import at_line
 
 
 def not_a_key(dtype: Any) -> bool:

@@ -11,9 +11,10 @@ from typing import Any
 
 from minijax.errors import ShapeError
 from minijax.ops.dot import dot_general
-from minijax.ops.families import at_line, shape_of, transpose
+from minijax.ops.families import shape_of, transpose
 from minijax.ops.promotion import broadcast_shapes, promoted
 from minijax.ops.structural import squeeze
+from minijax.tracing.source import at_line
 
 
 def contract(x: Any, x_labels: Sequence[Any], y: Any, y_labels: Sequence[Any], out: Sequence[Any], precision: Any = None,

@@ -17,9 +17,10 @@ from minijax.ir.op import Linear, Op
 from minijax.ir.types import ArrayType, zero
 from minijax.ops import reference
 from minijax.ops.arithmetic import neg
-from minijax.ops.families import (at_line, binary_function, elementwise_batch, moveaxis, nary, no_cost, scalar_like,
+from minijax.ops.families import (binary_function, elementwise_batch, moveaxis, nary, no_cost, scalar_like,
                                   shape_of, unary, unary_function, unbroadcast, zero_derivative)
 from minijax.tracing.array import Array, typeof
+from minijax.tracing.source import at_line
 
 
 # ---- convert_element_type ----

@@ -17,7 +17,8 @@ from minijax.ir.types import ArrayType, zero
 from minijax.ops import reference
 from minijax.ops.comparison import not_a_key
 from minijax.ops.conversion import convert_element_type
-from minijax.ops.families import accepts, add, at_line, same_dtype, shape_of, transpose
+from minijax.ops.families import accepts, add, same_dtype, shape_of, transpose
+from minijax.tracing.source import at_line
 from minijax.util import size_of
 
 DimensionNumbers = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]]

@@ -18,9 +18,10 @@ from minijax.ops import reference
 from minijax.ops.arithmetic import add_any, clamp, div, max, min, neg, sign, sub
 from minijax.ops.comparison import eq, ge, gt, le, lt, ne, select_n
 from minijax.ops.conversion import conj, convert_element_type, copy, real, stop_gradient
-from minijax.ops.families import (accepts, add, any_number, at_line, binary_function, elementwise_shape, mul, nary,
+from minijax.ops.families import (accepts, add, any_number, binary_function, elementwise_shape, mul, nary,
                                   scalar_like, unary, unary_function)
 from minijax.tracing.array import typeof
+from minijax.tracing.source import at_line
 
 __all__ = ["abs", "acos", "acosh", "add", "add_any", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "clamp",
            "convert_element_type", "copy", "cos", "cosh", "div", "eq", "erf", "erf_inv", "erfc", "exp", "exp2",

@@ -23,7 +23,7 @@ from minijax.ir.op import Linear, Op
 from minijax.ir.types import ArrayType, zero
 from minijax.ops import reference
 from minijax.tracing.array import Array, typeof
-from minijax.tracing.source import user_source
+from minijax.tracing.source import at_line
 from minijax.util import size_of
 
 
@@ -42,12 +42,6 @@ def _python_type(value: Any) -> type:
 def shape_of(x: Any) -> tuple[int, ...]:
     """Shape of an operand of a rule."""
     return x.shape if isinstance(x, (Array, Linear)) else typeof(x).shape
-
-
-def at_line() -> str:
-    """' (file:line)' of the user's code, for error messages."""
-    source = user_source()
-    return f" ({source.file}:{source.line})" if source else ""
 
 
 # ---- types ----

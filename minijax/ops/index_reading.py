@@ -21,8 +21,9 @@ from minijax.errors import MinijaxIndexError, MinijaxTypeError, MinijaxValueErro
 from minijax.ir import dtypes
 from minijax.ops.comparison import lt, select_n
 from minijax.ops.conversion import convert_element_type
-from minijax.ops.families import add, at_line, shape_of
+from minijax.ops.families import add, shape_of
 from minijax.tracing.array import Array, Tracer, is_value, typeof
+from minijax.tracing.source import at_line
 
 Spec = tuple[Any, ...]
 

@@ -28,10 +28,11 @@ from minijax.ops import reference_indexing as reference
 from minijax.ops.comparison import eq, select_n
 from minijax.ops.conversion import convert_element_type
 from minijax.ops.elementwise import div, sub
-from minijax.ops.families import (add, at_line, broadcast_in_dim, moveaxis, mul, no_cost, reshape, same_dtype,
+from minijax.ops.families import (add, broadcast_in_dim, moveaxis, mul, no_cost, reshape, same_dtype,
                                   scalar_like, shape_of)
 from minijax.ops.structural import batch_in_front, full_of, instantiated, iota, ones_of, zeros_of
 from minijax.tracing.array import typeof
+from minijax.tracing.source import at_line
 from minijax.util import size_of
 
 
@@ -79,7 +80,7 @@ class GatherDimensionNumbers:
 
     def to_scatter(self) -> ScatterDimensionNumbers:
         """Those of the scatter that writes where this gather reads."""
-        return ScatterDimensionNumbers(*dataclasses.astuple(self))
+        return ScatterDimensionNumbers(*vars(self).values())
 
 
 @register_named
@@ -95,7 +96,7 @@ class ScatterDimensionNumbers:
 
     def to_gather(self) -> GatherDimensionNumbers:
         """Those of the gather that reads where this scatter writes."""
-        return GatherDimensionNumbers(*dataclasses.astuple(self))
+        return GatherDimensionNumbers(*vars(self).values())
 
 
 # ---- types
@@ -111,7 +112,7 @@ def _distinct(axes: Sequence[int], ndim: int) -> bool:
 def _complaints(x: ArrayType, indices: ArrayType, numbers: GatherDimensionNumbers,
                 sizes: tuple[int, ...]) -> Iterator[tuple[bool, str]]:
     """Pairs (is it right, what is wrong otherwise); a later pair relies on the earlier ones."""
-    offset, collapsed, index_map, batching, indices_batching = dataclasses.astuple(numbers)
+    offset, collapsed, index_map, batching, indices_batching = vars(numbers).values()
     yield indices.ndim >= 1, "the indices need a last axis that holds the index vector"
     yield len(index_map) == indices.shape[-1], (
         f"the index vectors have {indices.shape[-1]} components for the {len(index_map)} axes {index_map}")
@@ -210,7 +211,7 @@ def _batched_numbers(numbers: GatherDimensionNumbers, operand: bool, indices: bo
 
     Along the operand's alone the windows stretch; along both the new axes are batching axes.
     """
-    offset, collapsed, index_map, batching, indices_batching = dataclasses.astuple(numbers)
+    offset, collapsed, index_map, batching, indices_batching = vars(numbers).values()
     if operand and not indices:
         return GatherDimensionNumbers((0, *_up(offset)), _up(collapsed), _up(index_map), _up(batching),
                                       indices_batching)

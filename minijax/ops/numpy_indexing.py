@@ -19,7 +19,7 @@ from minijax.errors import MinijaxIndexError, MinijaxTypeError, ShapeError
 from minijax.ir import dtypes
 from minijax.ops import arithmetic
 from minijax.ops.conversion import convert_element_type
-from minijax.ops.families import add, at_line, broadcast_in_dim, mul, reshape, shape_of
+from minijax.ops.families import add, broadcast_in_dim, mul, reshape, shape_of
 from minijax.ops.index_reading import Spec, normalize_static_index, read_index
 from minijax.ops.indexing import (GatherDimensionNumbers, GatherScatterMode, gather, scatter, scatter_add, scatter_max,
                                   scatter_min, scatter_mul)
@@ -27,6 +27,7 @@ from minijax.ops.promotion import broadcast_to, promoted
 from minijax.ops.slicing import dynamic_slice, dynamic_update_slice, slice_
 from minijax.ops.structural import concatenate, expand_dims, full_of, rev, squeeze
 from minijax.tracing.array import Array, typeof
+from minijax.tracing.source import at_line
 from minijax.util import size_of
 
 __all__ = ["apply_at", "factors_at", "getitem", "normalize_static_index", "scatter_at"]
@@ -274,7 +275,8 @@ def _promoted(x: Any, values: Any) -> tuple[Any, Any]:
     x, values = promoted("x.at[...]", x, values)
     if typeof(x).dtype != type.dtype:
         warnings.warn(f"x.at[...]: values that promote to {typeof(x).dtype} are stored in an array of dtype "
-                      f"{type.dtype}{at_line()}. Convert them with .astype('{type.dtype}').", FutureWarning, stacklevel=2)
+                      f"{type.dtype}{at_line()}. Convert them with .astype('{type.dtype}').",
+                      FutureWarning, stacklevel=2)
     return x, values
 
 

@@ -20,10 +20,11 @@ from minijax.ir.op import Op
 from minijax.ops import arithmetic, bits, comparison, elementwise
 from minijax.ops.contraction import matmul
 from minijax.ops.conversion import convert_element_type, imag, real
-from minijax.ops.families import add_p, any_number, at_line, mul_p, scalar_like
+from minijax.ops.families import add_p, any_number, mul_p, scalar_like
 from minijax.ops.promotion import (INEXACT, NUMBERS, broadcast_operands, broadcast_shapes, broadcast_to, convert,
                                    harmonize, matched, promoted, promoted_inexact, promoted_numeric)
 from minijax.tracing.array import Array, is_value, typeof
+from minijax.tracing.source import at_line
 
 __all__ = ["Fusible", "absolute", "add", "bitwise_and", "bitwise_or", "bitwise_xor", "broadcast_operands",
            "broadcast_shapes", "broadcast_to", "convert", "divmod", "equal", "floor_divide", "greater", "greater_equal",

@@ -15,8 +15,9 @@ from minijax.errors import MinijaxTypeError, ShapeError
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
 from minijax.ops.conversion import convert_element_type
-from minijax.ops.families import at_line, broadcast_in_dim, reshape
+from minijax.ops.families import broadcast_in_dim, reshape
 from minijax.tracing.array import Array, is_value, typeof
+from minijax.tracing.source import at_line
 
 INEXACT = frozenset(d for d in dtypes.dtype_names if dtypes.is_inexact(d))
 NUMBERS = INEXACT | frozenset(d for d in dtypes.dtype_names if dtypes.is_integer(d))

@@ -19,10 +19,11 @@ from minijax.ir.types import ArrayType
 from minijax.ops import reference
 from minijax.ops.bits import bitwise_or, bitwise_xor, shift_left, shift_right_logical
 from minijax.ops.conversion import convert_element_type
-from minijax.ops.families import (at_line, elementwise_batch, elementwise_cost, elementwise_shape, moveaxis,
+from minijax.ops.families import (elementwise_batch, elementwise_cost, elementwise_shape, moveaxis,
                                   no_cost, reshape, same_dtype, shape_of, zero_derivative)
 from minijax.ops.structural import concatenate, expand_dims, iota, split as split_axis
 from minijax.tracing.array import typeof
+from minijax.tracing.source import at_line
 from minijax.util import size_of
 
 # ---- threefry2x32: 20 rounds on pairs of words, elementwise

@@ -19,11 +19,12 @@ from minijax.ops import reference
 from minijax.ops.arithmetic import div
 from minijax.ops.comparison import eq, not_a_key
 from minijax.ops.conversion import convert_element_type
-from minijax.ops.families import (accepts, any_number, at_line, bitwise, broadcast_in_dim, elementwise_cost, mul, mul_p,
+from minijax.ops.families import (accepts, any_number, bitwise, broadcast_in_dim, elementwise_cost, mul, mul_p,
                                   reduce_sum, reduced_type, reduction_batch, scalar_like, shape_of, zero_derivative)
 from minijax.ops.slicing import pad, slice_
 from minijax.ops.structural import squeeze
 from minijax.tracing.array import typeof
+from minijax.tracing.source import at_line
 
 
 def reduction(name: str, eval: Callable[..., Any], takes: Callable[[Any], bool], kinds: str,

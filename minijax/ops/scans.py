@@ -19,10 +19,11 @@ from minijax.ops import reference
 from minijax.ops.arithmetic import max, max_p, min_p, neg, sub
 from minijax.ops.comparison import eq, ne, select_n
 from minijax.ops.elementwise import abs, exp, log1p
-from minijax.ops.families import (accepts, add, any_number, at_line, elementwise_cost, linear_jvp, mul, mul_p,
+from minijax.ops.families import (accepts, add, any_number, elementwise_cost, linear_jvp, mul, mul_p,
                                   scalar_like, shape_of)
 from minijax.ops.slicing import pad, slice_
 from minijax.ops.structural import concatenate, rev
+from minijax.tracing.source import at_line
 
 Combine = Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]]
 

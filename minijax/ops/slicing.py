@@ -18,12 +18,13 @@ from minijax.ops import reference_indexing as reference
 from minijax.ops.comparison import select_n
 from minijax.ops.conversion import convert_element_type
 from minijax.ops.elementwise import sub
-from minijax.ops.families import (at_line, broadcast_in_dim, moveaxis, no_cost, reduce_sum, reshape, same_dtype,
+from minijax.ops.families import (broadcast_in_dim, moveaxis, no_cost, reduce_sum, reshape, same_dtype,
                                   scalar_like, shape_of, structural)
 from minijax.ops.indexing import (GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers, gather_p,
                                   scatter_p)
 from minijax.ops.structural import batch_in_front, concatenate, full_of, instantiated, squeeze, zeros_of
 from minijax.tracing.array import typeof
+from minijax.tracing.source import at_line
 
 PaddingConfig = tuple[tuple[int, int, int], ...]
 

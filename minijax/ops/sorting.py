@@ -16,9 +16,10 @@ from minijax.ir.op import Op
 from minijax.ir.types import ArrayType, zero
 from minijax.ops import reference
 from minijax.ops.comparison import not_a_key
-from minijax.ops.families import accepts, at_line, reshape, shape_of
+from minijax.ops.families import accepts, reshape, shape_of
 from minijax.ops.indexing import GatherDimensionNumbers, GatherScatterMode, gather
 from minijax.ops.structural import batch_in_front, iota
+from minijax.tracing.source import at_line
 
 
 def _sort_type(*operands: ArrayType, dimension: int, is_stable: bool, num_keys: int) -> tuple[ArrayType, ...]:

@@ -17,9 +17,10 @@ from minijax.ir import dtypes
 from minijax.ir.op import Linear, Op
 from minijax.ir.types import ArrayType, zero
 from minijax.ops import reference_indexing as reference
-from minijax.ops.families import (at_line, broadcast_axis, broadcast_in_dim, moveaxis, no_cost, reshape, same_dtype,
+from minijax.ops.families import (broadcast_axis, broadcast_in_dim, moveaxis, no_cost, reshape, same_dtype,
                                   shape_of, structural, zero_derivative)
 from minijax.tracing.array import typeof
+from minijax.tracing.source import at_line
 
 
 def full_of(type: ArrayType, value: Any) -> Any:

@@ -46,6 +46,12 @@ def user_source() -> Source | None:
     return None
 
 
+def at_line() -> str:
+    """' (file:line)' of the user's code, for error messages."""
+    source = user_source()
+    return f" ({source.file}:{source.line})" if source else ""
+
+
 def user_traceback(traceback: TracebackType | None) -> TracebackType | None:
     """A traceback without the frames that are not the user's."""
     frames = []
