@@ -13,15 +13,15 @@ import ml_dtypes
 import numpy as np
 
 from minijax.api.jit import fused
-from minijax.errors import MinijaxValueError
+from minijax.errors import MinijaxValueError, ShapeError
 from minijax.ir import dtypes
-from minijax.numpy.elementwise import as_bool, conjugate, isnan
+from minijax.numpy.elementwise import as_bool, conjugate, isclose, isnan
 from minijax.numpy.operands import axes_of, axis_of, converted, default_int, dtype_of, operand, refuse
 from minijax.ops import arithmetic, elementwise, reductions, scans
 from minijax.ops.comparison import select_n
 from minijax.ops.conversion import convert_element_type, real
 from minijax.ops.families import mul, reduce_sum, reshape, scalar_like
-from minijax.ops.operators import add, maximum, minimum, multiply, subtract, true_divide
+from minijax.ops.operators import add, bitwise_and, bitwise_or, equal, maximum, minimum, multiply, subtract, true_divide
 from minijax.ops.promotion import broadcast_operands, broadcast_shapes, broadcast_to, to_inexact
 from minijax.ops.structural import expand_dims
 from minijax.tracing.array import Array, typeof
@@ -181,6 +181,33 @@ def any(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, w
 def count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """How many elements along axes are not zero."""
     return sum(as_bool(a), axis, dtype=default_int(), keepdims=keepdims)
+
+
+def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
+    """Whether all elements agree: |a - b| <= atol + rtol |b|.
+
+    >>> allclose(np.ones(2), 1.0)
+    Array(True, dtype=bool)
+    """
+    return all(isclose(a, b, rtol, atol, equal_nan))
+
+
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    """Whether two arrays have one shape and equal elements."""
+    a1, a2 = operand("array_equal", a1), operand("array_equal", a2)
+    if a1.shape != a2.shape:
+        return operand("array_equal", np.False_)
+    same = equal(a1, a2)
+    return all(bitwise_or(same, bitwise_and(isnan(a1), isnan(a2))) if equal_nan else same)
+
+
+def array_equiv(a1: Any, a2: Any) -> Any:
+    """Whether two arrays have equal elements once they are broadcast."""
+    try:
+        broadcast_shapes("array_equiv", [operand("array_equiv", x).shape for x in (a1, a2)])
+    except ShapeError:
+        return operand("array_equiv", np.False_)
+    return all(equal(a1, a2))
 
 
 # ---- mean, var, std ----
