@@ -89,6 +89,11 @@ def of_chosen(f, args, chosen):
     return lambda *xs: f(*[dict(zip(chosen, xs, strict=True)).get(i, x) for i, x in enumerate(args)])
 
 
+def at_once(case, f):
+    """JAX's side as one kernel, where the derivative of the op is many; else op by op, whose kernels cases share."""
+    return f if "elementwise" in case.op.traits else jax.jit(f)
+
+
 # ---- type, value, lowering
 
 @on_numpy
@@ -136,8 +141,9 @@ def check_jvp(case):
     """Forward derivatives are JAX's, for all arguments at once and each alone."""
     tangents = tangents_of(case)
     for chosen in choices(case):
-        chosen_tangents = [tangents[i] for i in chosen]
-        _, theirs = jax.jvp(of_chosen(oracle(case), case.args, chosen), [case.args[i] for i in chosen], chosen_tangents)
+        f = of_chosen(oracle(case), case.args, chosen)
+        pushed = at_once(case, lambda xs, ts, f=f: jax.jvp(f, xs, ts)[1])
+        theirs = pushed([case.args[i] for i in chosen], [tangents[i] for i in chosen])
         outs, ours = jvp_flat(function(case), case.args, [t if i in chosen else zero for i, t in enumerate(tangents)])
         for out, mine, other in zip(outs, ours, theirs, strict=True):
             if not typeof(out).differentiable:
@@ -157,10 +163,12 @@ def vjp(f, args, chosen, cts):
 def check_vjp(case):
     """Reverse derivatives are JAX's, for all arguments at once and each alone."""
     for chosen in choices(case):
-        outs, pull = jax.vjp(of_chosen(oracle(case), case.args, chosen), *[case.args[i] for i in chosen])
-        cts = [random_like(np.asarray(out), 7 + i) for i, out in enumerate(outs)]
-        floats = [np.zeros(out.shape, jax.dtypes.float0) if ct is zero else ct for out, ct in zip(outs, cts, strict=True)]
-        for mine, other in zip(vjp(function(case), case.args, chosen, cts), pull(tuple(floats)), strict=True):
+        f = of_chosen(oracle(case), case.args, chosen)
+        types = case.op.infer(tuple(typeof(x) for x in case.args), case.params)
+        cts = [random_like(np.zeros(t.shape, t.dtype), 7 + i) for i, t in enumerate(types)]
+        floats = tuple(np.zeros(t.shape, jax.dtypes.float0) if ct is zero else ct for t, ct in zip(types, cts, strict=True))
+        theirs = at_once(case, lambda *xs, f=f, floats=floats: jax.vjp(f, *xs)[1](floats))(*[case.args[i] for i in chosen])
+        for mine, other in zip(vjp(function(case), case.args, chosen, cts), theirs, strict=True):
             close(mine, other, case.rtol, f"vjp {chosen}")
 
 
@@ -174,9 +182,10 @@ def check_second_order(case):
     for chosen in choices(case)[:1]:
         primals, tangents = [case.args[i] for i in chosen], [tangents_of(case)[i] for i in chosen]
         f, g = of_chosen(oracle(case), case.args, chosen), of_chosen(function(case), case.args, chosen)
-        cts = tuple(random_like(np.asarray(out), 7 + i) for i, out in enumerate(f(*primals)))
+        cts = tuple(random_like(np.asarray(out), 7 + i) for i, out in enumerate(g(*primals)))
         every = tuple(range(len(chosen)))
-        theirs = jax.jvp(lambda *xs: jax.vjp(f, *xs)[1](cts), primals, tangents)[1]
+        pulled = at_once(case, lambda xs, ts: jax.jvp(lambda *xs: jax.vjp(f, *xs)[1](cts), xs, ts)[1])
+        theirs = pulled(primals, tangents)
         ours = jvp_flat(lambda *xs: vjp(g, xs, every, cts), primals, tangents)
         for value, mine, other in zip(*ours, theirs, strict=True):
             close(instantiate(mine, value), other, case.rtol, "second order")

@@ -12,12 +12,12 @@ CUBE = (array((2, 3, 4)),)
 
 
 def reduction(op, oracle, *arguments, **options):
-    """Cases of a reduction of arrays with two axes, along each of them and both."""
-    return [case for axes in ((0,), (1,), (0, 1)) for case in cases(op, oracle, *arguments, axes=axes, **options)]
+    """Cases of a reduction of arrays with two axes, along one of them and both."""
+    return [case for axes in ((1,), (0, 1)) for case in cases(op, oracle, *arguments, axes=axes, **options)]
 
 
-NUMBERS = [(array((2, 5)),), (array((3, 2), "int32", -5, 5),), (array((1, 4), "uint8", 0, 9),)]
-FLOATS = [*NUMBERS, (array((3, 4), "bfloat16", 0.5, 2),), (array((2, 3), "complex64"),)]
+NUMBERS = [(array((2, 5)),), (array((3, 2), "int32", -5, 5),)]
+FLOATS = [*NUMBERS, (array((3, 2), "bfloat16", 0.5, 2),), (array((2, 3), "complex64"),)]
 BITS = [(array((2, 3), "bool"),), (array((3, 2), "int32", -9, 9),)]
 
 REDUCTIONS = [
@@ -26,9 +26,9 @@ REDUCTIONS = [
     *reduction(reductions.reduce_prod_p, lax.reduce_prod, *FLOATS, (ZEROS,), (np.zeros((0, 3), np.float32),)),
     *cases(reductions.reduce_prod_p, lax.reduce_prod, CUBE, axes=(2, 0)),
     *reduction(reductions.reduce_max_p, lax.reduce_max, *NUMBERS, *BITS),
-    *reduction(reductions.reduce_max_p, lax.reduce_max, (TIES,), (special().reshape(3, 4),), smooth=False),
+    *reduction(reductions.reduce_max_p, lax.reduce_max, (TIES,), (special()[:10].reshape(2, 5),), smooth=False),
     *reduction(reductions.reduce_min_p, lax.reduce_min, *NUMBERS, *BITS),
-    *reduction(reductions.reduce_min_p, lax.reduce_min, (TIES,), (special().reshape(3, 4),), smooth=False),
+    *reduction(reductions.reduce_min_p, lax.reduce_min, (TIES,), (special()[:10].reshape(2, 5),), smooth=False),
     *reduction(reductions.reduce_and_p, lax.reduce_and, *BITS),
     *reduction(reductions.reduce_or_p, lax.reduce_or, *BITS),
     *reduction(reductions.reduce_xor_p, lax.reduce_xor, *BITS),
@@ -40,13 +40,13 @@ def position(op, function):
     def oracle(x, axes, index_dtype):
         return function(x, axes[0], index_dtype)
 
-    arguments = *NUMBERS, (array((2, 3), "bool"),), (TIES,), (special().reshape(3, 4),)
+    arguments = *NUMBERS, (array((2, 3), "bool"),), (TIES,), (special()[:10].reshape(2, 5),)
     return [case for axis in (0, 1) for case in cases(op, oracle, *arguments, axes=(axis,), index_dtype=np.dtype("int32"))]
 
 
 def cumulative(op, oracle, *arguments, **options):
     """Cases of a cumulative op, from both ends."""
-    return [case for axis, reverse in ((0, False), (1, False), (1, True))
+    return [case for axis, reverse in ((0, False), (1, True))
             for case in cases(op, oracle, *arguments, axis=axis, reverse=reverse, **options)]
 
 
@@ -57,7 +57,7 @@ SCANS = [
     *cumulative(scans.cumprod_p, lax.cumprod, *FLOATS, (ZEROS,), (np.zeros((0, 3), np.float32),)),
     *cumulative(scans.cummax_p, lax.cummax, *NUMBERS), *cumulative(scans.cummax_p, lax.cummax, (TIES,), smooth=False),
     *cumulative(scans.cummin_p, lax.cummin, *NUMBERS), *cumulative(scans.cummin_p, lax.cummin, (TIES,), smooth=False),
-    *cumulative(scans.cumlogsumexp_p, lax.cumlogsumexp, (array((2, 5)),), (array((3, 8)),)),
+    *cumulative(scans.cumlogsumexp_p, lax.cumlogsumexp, (array((3, 4)),)),
     *cumulative(scans.cumlogsumexp_p, lax.cumlogsumexp, (np.array([[-np.inf, -np.inf, 1], [np.inf, 2, 3]], np.float32),),
                 smooth=False),
 ]
