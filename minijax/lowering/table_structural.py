@@ -20,7 +20,7 @@ _names = {"fry": "threefry2x32"}
 
 
 def _is_key(x: Any) -> bool:
-    return jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
+    return jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key)
 
 
 def _pad(x: Any, value: Any, *, padding_config: Any) -> Any:
@@ -58,8 +58,7 @@ def _scatter(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _threefry(*operands: Any) -> tuple[Any, ...]:
-    operands = jax.numpy.broadcast_arrays(*operands)
-    return tuple(jax.extend.random.threefry2x32_p.bind(*operands))
+    return tuple(jax.extend.random.threefry2x32_p.bind(*jax.numpy.broadcast_arrays(*operands)))  # type: ignore[no-untyped-call]
 
 
 rules: dict[Op, Callable[..., Any]] = {

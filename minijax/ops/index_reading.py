@@ -48,7 +48,7 @@ def normalize_static_index(index: Any) -> Spec | None:
     >>> normalize_static_index((0, slice(None, 3), ...))
     (0, StaticSlice(start=None, stop=3, step=None), Ellipsis)
     """
-    spec = []
+    spec: list[Any] = []
     for e in index if type(index) is tuple else (index,):
         if type(e) is int or e is None or e is Ellipsis:
             spec.append(e)
@@ -89,7 +89,9 @@ def read_index(shape: tuple[int, ...], index: Any, strict: bool) -> Index:
                                 f"indexed{at_line()}.")
     rest = [slice(None)] * (len(shape) - consumed)
     at = next((i + 1 for i, e in enumerate(pieces) if e is Ellipsis), len(pieces))
-    entries, added, axis = [], [], 0
+    entries: list[Any] = []
+    added: list[int] = []
+    axis = 0
     for e in (*pieces[:at], *rest, *pieces[at:]):
         if e is _TRUE or e is _FALSE:
             added.append(axis + len(added))

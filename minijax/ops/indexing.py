@@ -56,7 +56,7 @@ class GatherScatterMode(enum.Enum):
         'FILL_OR_DROP'
         """
         try:
-            return mode if isinstance(mode, cls) else cls({None: "fill", "drop": "fill"}.get(mode, mode))
+            return mode if isinstance(mode, cls) else cls("fill" if mode in (None, "drop") else mode)
         except ValueError as error:
             raise MinijaxValueError(f"{mode!r} is not a mode of indexing. Choose 'clip', 'fill' (or 'drop') or "
                                     "'promise_in_bounds'.") from error
@@ -301,8 +301,8 @@ def _scatter_linear_jvp(op: Op, primals: Any, tangents: Any, **params: Any) -> A
     return outs, op.bind(x_t, indices, updates_t, **params)
 
 
-scatter_add_p = _scatter_op("scatter-add", np.add, _per_update, transpose=_scatter_add_transpose,
-                            jvp=lambda *duals, **params: _scatter_linear_jvp(scatter_add_p, *duals, **params))
+scatter_add_p: Op = _scatter_op("scatter-add", np.add, _per_update, transpose=_scatter_add_transpose,
+                                jvp=lambda *duals, **params: _scatter_linear_jvp(scatter_add_p, *duals, **params))
 
 
 # scatter (overwriting) is linear too, but which of several updates of one element wins is open.
@@ -362,7 +362,8 @@ scatter_p = _scatter_op("scatter", None, no_cost, jvp=_scatter_jvp, transpose=_s
 
 def _scatter_mul_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
     (x, indices, updates), (x_t, _, updates_t) = primals, tangents
-    outs, terms = scatter_mul_p.bind(x, indices, updates, **params), []
+    outs = scatter_mul_p.bind(x, indices, updates, **params)
+    terms: list[Any] = []
     if x_t is not zero:
         terms += scatter_mul_p.bind(x_t, indices, updates, **params)
     if updates_t is not zero:
@@ -407,10 +408,10 @@ def _extremal_jvp(op: Op, primals: Any, tangents: Any, **params: Any) -> Any:
     return (out,), scatter_add_p.bind(x_t, indices, change, **params)
 
 
-scatter_min_p = _scatter_op("scatter-min", np.minimum, _per_update, undeclared=("transpose",),
-                            jvp=lambda *duals, **params: _extremal_jvp(scatter_min_p, *duals, **params))
-scatter_max_p = _scatter_op("scatter-max", np.maximum, _per_update, undeclared=("transpose",),
-                            jvp=lambda *duals, **params: _extremal_jvp(scatter_max_p, *duals, **params))
+scatter_min_p: Op = _scatter_op("scatter-min", np.minimum, _per_update, undeclared=("transpose",),
+                                jvp=lambda *duals, **params: _extremal_jvp(scatter_min_p, *duals, **params))
+scatter_max_p: Op = _scatter_op("scatter-max", np.maximum, _per_update, undeclared=("transpose",),
+                                jvp=lambda *duals, **params: _extremal_jvp(scatter_max_p, *duals, **params))
 
 
 def _scatter_function(op: Op, doc: str) -> Callable[..., Any]:

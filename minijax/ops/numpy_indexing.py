@@ -55,7 +55,8 @@ class _Window(NamedTuple):
 
 def _window(entries: Sequence[Any]) -> _Window:
     """The window of entries of which none is an array; an empty slice starts at 0."""
-    bounds, reverse, squeezed, added, out = [], [], [], [], 0
+    bounds: list[tuple[int, int, int]] = []
+    reverse, squeezed, added, out = [], [], [], 0
     for e in entries:
         if e is None:
             added.append(out)
@@ -132,7 +133,11 @@ def _places(entries: Sequence[Any], shape: tuple[int, ...]) -> _Places:
     advanced = [i for i, e in enumerate(entries) if isinstance(e, (int, np.ndarray, Array))]
     common = _broadcast_shapes([shape_of(entries[i]) for i in advanced])
     apart = advanced != list(range(advanced[0], advanced[-1] + 1)) if advanced else False
-    columns, batch, out, sizes, collapsed, offset, reverse, added = [], [], [], [], [], [], [], []
+    columns: list[tuple[Any, int, int]] = []  # an index array, the batch axis before which it ends, the axis it indexes
+    batch: list[int] = []
+    sizes: list[int] = []
+    out: list[int] = []
+    collapsed, offset, reverse, added = [], [], [], []
     for i, e in enumerate(entries):
         if advanced and i == (0 if apart else advanced[0]):
             first = len(batch) + len(common)  # where the axes of index arrays end

@@ -71,7 +71,7 @@ def _wrap_eval(words: np.ndarray, *, impl: str) -> tuple[np.ndarray]:
 
 
 def _unwrap_eval(keys: np.ndarray) -> tuple[np.ndarray]:
-    return (keys[keys.dtype.names[0]],)
+    return (keys[keys.dtype.names[0]],)  # type: ignore[index]
 
 
 def _key_batch(size: int, args: Any, axes: Any, **params: Any) -> Any:

@@ -41,7 +41,8 @@ X, WEAK = array((3, 4)), (0.5,)
 CASES = [
     *cases(families.broadcast_in_dim_p, lax.broadcast_in_dim, *arrays(3, 1),
            shape=(3, 2, 4), broadcast_dimensions=(0, 2)),
-    *cases(families.broadcast_in_dim_p, lax.broadcast_in_dim, WEAK, (array(()),), shape=(2, 3), broadcast_dimensions=()),
+    *cases(families.broadcast_in_dim_p, lax.broadcast_in_dim, WEAK, (array(()),), shape=(2, 3),
+           broadcast_dimensions=()),
     *cases(families.reshape_p, lax.reshape, *arrays(3, 4), new_sizes=(2, 1, 6)),
     *cases(families.reshape_p, lax.reshape, WEAK, new_sizes=(1, 1)),
     *cases(families.transpose_p, lax.transpose, *arrays(2, 3, 4), permutation=(2, 0, 1)),
@@ -49,7 +50,8 @@ CASES = [
     *cases(structural.concatenate_p, lambda *xs, dimension: lax.concatenate(xs, dimension),
            (array((2, 3)), array((2, 1)), array((2, 0))), (array((2, 3), "int32"), array((2, 2), "int32")),
            (array((1, 2), "complex64"), array((1, 1), "complex64")), dimension=1),
-    *cases(structural.split_p, lambda x, sizes, axis: lax.split(x, sizes, axis), *arrays(2, 6), sizes=(1, 0, 5), axis=1),
+    *cases(structural.split_p, lambda x, sizes, axis: lax.split(x, sizes, axis), *arrays(2, 6), sizes=(1, 0, 5),
+           axis=1),
     *cases(structural.rev_p, lax.rev, *arrays(2, 3), dimensions=(1, 0)),
     *cases(structural.iota_p, lax.broadcasted_iota, (), dtype=np.dtype("int32"), shape=(2, 3), dimension=1),
     *cases(structural.iota_p, lax.broadcasted_iota, (), dtype=np.dtype("float32"), shape=(4,), dimension=0),
@@ -61,6 +63,7 @@ CASES = [
     *cases(slicing.slice_p, lax.slice, *arrays(5, 6), start_indices=(1, 2), limit_indices=(1, 4), strides=None),
     *cases(slicing.dynamic_slice_p, window, (X, *starts(0, 2)), (X, *starts(-2, 9)), (X, *starts(2, 1, dtype=np.uint8)),
            (array((3, 4), "int32"), *starts(1, 1)), slice_sizes=(2, 3)),
-    *cases(slicing.dynamic_update_slice_p, updated_window, (X, array((2, 3), seed=1), *starts(1, 0)), (X, array((1, 4), seed=1), *starts(9, -9)),
+    *cases(slicing.dynamic_update_slice_p, updated_window, (X, array((2, 3), seed=1), *starts(1, 0)),
+           (X, array((1, 4), seed=1), *starts(9, -9)),
            (array((3, 4), "int32"), array((2, 3), "int32", seed=1), *starts(0, 1))),
 ]
