@@ -22,8 +22,9 @@ from typing import Any
 import jax
 
 import minijax
-from benchmarks.timing import Contest, Effort, Work, compete
+from benchmarks.timing import WALL, Clock, Contest, Effort, Work, compete
 
+Build = Callable[[Any], Work]
 LIBRARIES = {"minijax": minijax, "jax": jax}
 
 
@@ -69,15 +70,15 @@ def row(name: str) -> Callable[[Callable[[Effort], Iterable[Result]]], Callable[
     return enter
 
 
-def race(name: str, limit: float | None, per: int = 1, others: Mapping[str, Callable[[], Work]] | None = None
-         ) -> Callable[[Callable[[Any], Work]], Callable[[Any], Work]]:
+def race(name: str, limit: float | None, per: int = 1, clock: Clock = WALL,
+         others: Mapping[str, Callable[[], Work]] | None = None) -> Callable[[Build], Build]:
     """Enter a function library -> work.  Times are divided by `per`: the operations in the work.
 
-    `others` are further contestants by module name, for the note; those that are not installed are left out.
+    Work that is all Python takes the clock `THREAD`.  `others` are further contestants by module name, for the note; those that are not installed are left out.
     """
-    def enter(build: Callable[[Any], Work]) -> Callable[[Any], Work]:
+    def enter(build: Build) -> Build:
         def measure(effort: Effort) -> Iterable[Result]:
-            found = contest(build, effort, others or {})
+            found = contest(build, effort, clock, others or {})
             best = {who: seconds / per for who, seconds in found.best.items()}
             note = ", ".join(f"{who} {clock_text(best[who])}" for who in best if who not in LIBRARIES)
             yield judge(name, best["minijax"], best["jax"], found.ratio["minijax"], limit, note=note)
@@ -88,11 +89,12 @@ def race(name: str, limit: float | None, per: int = 1, others: Mapping[str, Call
     return enter
 
 
-def contest(build: Callable[[Any], Work], effort: Effort, others: Mapping[str, Callable[[], Work]]) -> Contest:
+def contest(build: Build, effort: Effort, clock: Clock,
+            others: Mapping[str, Callable[[], Work]]) -> Contest:
     """Time both libraries' work, and that of the installed others."""
     works = {name: build(library) for name, library in LIBRARIES.items()}
     works |= {name: make() for name, make in others.items() if importlib.util.find_spec(name)}
-    return compete(works, "jax", effort, jax.block_until_ready)
+    return compete(works, "jax", effort, jax.block_until_ready, clock)
 
 
 def clock_text(seconds: float) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import minijax
 from benchmarks.rows import LIBRARIES, Result, judge, row
-from benchmarks.timing import FULL, Effort, Work, compete
+from benchmarks.timing import FULL, THREAD, Effort, Work, compete
 
 SMALL = 1_000
 LIMIT = 1.5
@@ -58,8 +58,8 @@ def trace_time(effort: Effort) -> Iterator[Result]:
     """Seconds per equation; long and short programs in turn."""
     for length in sizes(effort):
         works = {"long": tracing(minijax, length), "short": tracing(minijax, SMALL)}
-        contest = compete(works, "short", effort)
-        theirs = compete({"jax": tracing(LIBRARIES["jax"], length)}, "jax", effort)
+        contest = compete(works, "short", effort, clock=THREAD)
+        theirs = compete({"jax": tracing(LIBRARIES["jax"], length)}, "jax", effort, clock=THREAD)
         ratio = contest.ratio["long"] * SMALL / length
         yield judge(f"trace time per equation, {length} equations, to {SMALL}", contest.best["long"] / length,
                     theirs.best["jax"] / length, ratio, LIMIT)

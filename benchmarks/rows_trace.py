@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.rows import race
-from benchmarks.timing import Work
+from benchmarks.timing import THREAD, Work
 
 REPEATS = 5
 SQUARE = np.linspace(0.1, 1.0, 64, dtype=np.float32).reshape(8, 8)
@@ -57,13 +57,13 @@ def traced(lib: Any, block: Callable[..., Any], namespace: Any) -> Work:
     return trace
 
 
-@race("make_jaxpr, per jnp op", limit=0.35, per=20 * REPEATS)
+@race("make_jaxpr, per jnp op", limit=0.35, per=20 * REPEATS, clock=THREAD)
 def make_jaxpr_numpy(lib: Any) -> Work:
     """Tracing a program of 100 operations of the NumPy namespace."""
     return traced(lib, numpy_block, lib.numpy)
 
 
-@race("make_jaxpr, per lax op", limit=0.5, per=20 * REPEATS)
+@race("make_jaxpr, per lax op", limit=0.5, per=20 * REPEATS, clock=THREAD)
 def make_jaxpr_lax(lib: Any) -> Work:
     """Tracing a program of 100 operations of the lax namespace."""
     return traced(lib, lax_block, lib.lax)
