@@ -23,7 +23,8 @@ from minijax.ops.structural import zeros_of
 from minijax.tracing.array import typeof
 
 install()
-TOLERANCE = {"bfloat16": 3e-2, "float16": 6e-3, "float32": 3e-5, "complex64": 1e-4, "float64": 1e-10, "complex128": 1e-9}
+TOLERANCE = {"bfloat16": 3e-2, "float16": 6e-3, "float32": 3e-5, "complex64": 1e-4, "float64": 1e-10,
+             "complex128": 1e-9}
 
 
 def on_numpy(check):
@@ -166,8 +167,10 @@ def check_vjp(case):
         f = of_chosen(oracle(case), case.args, chosen)
         types = case.op.infer(tuple(typeof(x) for x in case.args), case.params)
         cts = [random_like(np.zeros(t.shape, t.dtype), 7 + i) for i, t in enumerate(types)]
-        floats = tuple(np.zeros(t.shape, jax.dtypes.float0) if ct is zero else ct for t, ct in zip(types, cts, strict=True))
-        theirs = at_once(case, lambda *xs, f=f, floats=floats: jax.vjp(f, *xs)[1](floats))(*[case.args[i] for i in chosen])
+        floats = tuple(np.zeros(t.shape, jax.dtypes.float0) if ct is zero else ct
+                       for t, ct in zip(types, cts, strict=True))
+        pulled = at_once(case, lambda *xs, f=f, floats=floats: jax.vjp(f, *xs)[1](floats))
+        theirs = pulled(*[case.args[i] for i in chosen])
         for mine, other in zip(vjp(function(case), case.args, chosen, cts), theirs, strict=True):
             close(mine, other, case.rtol, f"vjp {chosen}")
 
@@ -205,9 +208,12 @@ def check_numerically(case):
     tangents = tangents_of(case)
     outs, ours = jvp_flat(function(case), case.args, tangents)
     steps = [0 if t is zero else 1e-6 * widened(t) for t in tangents]
-    above = case.op.eval(*[widened(x) + h if np.any(h) else widened(x) for x, h in zip(case.args, steps, strict=True)], **case.params)
-    below = case.op.eval(*[widened(x) - h if np.any(h) else widened(x) for x, h in zip(case.args, steps, strict=True)], **case.params)
-    for out, t, high, low in zip(outs, ours, above, below, strict=True):
+
+    def at(sign):
+        moved = [widened(x) + sign * h if np.any(h) else widened(x) for x, h in zip(case.args, steps, strict=True)]
+        return case.op.eval(*moved, **case.params)
+
+    for out, t, high, low in zip(outs, ours, at(1), at(-1), strict=True):
         if typeof(out).differentiable:
             np.testing.assert_allclose(np.asarray(instantiate(t, out)), (high - low) / 2e-6, rtol=2e-3, atol=2e-3)
 

@@ -39,7 +39,8 @@ def test_case(case):
 def in_64_bits(case):
     """The case with arguments of twice the width."""
     wide = {"float32": np.float64, "complex64": np.complex128, "int32": np.int64}
-    args = [x.astype(wide.get(x.dtype.name, x.dtype)) if isinstance(x, (np.ndarray, np.generic)) else x for x in case.args]
+    args = [x.astype(wide.get(x.dtype.name, x.dtype)) if isinstance(x, (np.ndarray, np.generic)) else x
+            for x in case.args]
     return dataclasses.replace(case, args=tuple(args), rtol=None)
 
 
@@ -95,8 +96,9 @@ op_eval = {op: op.eval for op in (sin_p, neg_p, mul_p)}
 
 
 @pytest.mark.parametrize("op, rule, check", [
-    (sin_p, "type", check_type), (sin_p, "eval", check_eval), (sin_p, "jvp", check_jvp), (sin_p, "jvp", check_numerically),
-    (neg_p, "transpose", check_vjp), (mul_p, "transpose", check_vjp), (mul_p, "batch", check_batch)])
+    (sin_p, "type", check_type), (sin_p, "eval", check_eval), (sin_p, "jvp", check_jvp),
+    (sin_p, "jvp", check_numerically), (neg_p, "transpose", check_vjp), (mul_p, "transpose", check_vjp),
+    (mul_p, "batch", check_batch)])
 def test_a_wrong_rule_is_seen(op, rule, check, monkeypatch):
     oracle = {"sin": jax.lax.sin, "neg": jax.lax.neg, "mul": jax.lax.mul}[op.name]
     args = (array((3, 3)), array((3, 3), seed=1)) if op is mul_p else (array((3, 3)),)

@@ -51,8 +51,8 @@ def _select_type(which: ArrayType, *cases: ArrayType) -> tuple[ArrayType]:
     if not cases:
         raise ShapeError(f"select_n takes a selector and at least one case{at_line()}.")
     if which.dtype != dtypes.bool_ and which.dtype != dtypes.int32 or which.dtype == dtypes.bool_ and len(cases) > 2:
-        raise DtypeError(f"select_n: a selector of dtype {which.dtype} cannot choose among {len(cases)} cases{at_line()}. "
-                         "Use bool for two cases, int32 for more.")
+        raise DtypeError(f"select_n: a selector of dtype {which.dtype} cannot choose among {len(cases)} cases"
+                         f"{at_line()}. Use bool for two cases, int32 for more.")
     dtype = same_dtype("select_n", cases)
     return (ArrayType(elementwise_shape("select_n", (which, *cases)), dtype, all(t.weak_type for t in cases)),)
 

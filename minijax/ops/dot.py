@@ -43,8 +43,8 @@ def _dot_type(x: ArrayType, y: ArrayType, *, dimension_numbers: DimensionNumbers
         accepts("dot_general", type.dtype, not_a_key, "numeric or bool")
     dtype = preferred_element_type or same_dtype("dot_general", (x, y))
     if not _fits(x, y, dimension_numbers):
-        raise ShapeError(f"dot_general: the axes {dimension_numbers} do not fit {x} and {y}{at_line()}. Axes summed over "
-                         "together, and batch axes, must be distinct axes of equal sizes.")
+        raise ShapeError(f"dot_general: the axes {dimension_numbers} do not fit {x} and {y}{at_line()}. "
+                         "Axes summed over together, and batch axes, must be distinct axes of equal sizes.")
     (x_sum, y_sum), (x_batch, y_batch) = dimension_numbers
     shape = [x.shape[i] for i in (*x_batch, *free_axes(x.ndim, x_sum, x_batch))]
     shape += [y.shape[i] for i in free_axes(y.ndim, y_sum, y_batch)]
@@ -113,7 +113,8 @@ dot_general_p = Op("dot_general", type=_dot_type, eval=_dot_eval, jvp=_dot_jvp, 
                    batch=_dot_batch, cost=_dot_cost, traits={"dot"})
 
 
-def dot_general(x: Any, y: Any, dimension_numbers: Any, precision: Any = None, preferred_element_type: Any = None) -> Any:
+def dot_general(x: Any, y: Any, dimension_numbers: Any, precision: Any = None,
+                preferred_element_type: Any = None) -> Any:
     """Multiply x and y, of equal dtypes, and sum; the header of this module explains `dimension_numbers`.
 
     `precision` is None, a name such as 'highest', or a pair of them, one for each operand;

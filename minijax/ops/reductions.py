@@ -126,7 +126,8 @@ def _position(name: str, eval: Callable[..., Any]) -> Op:
             raise ShapeError(f"{name}: {x} has no extremal element along the axes {axes}{at_line()}. "
                              "Name one axis, of at least one element.")
         if not dtypes.is_integer(index_dtype):
-            raise DtypeError(f"{name}: positions cannot be {index_dtype}{at_line()}. Use an integer dtype such as int32.")
+            raise DtypeError(f"{name}: positions cannot be {index_dtype}{at_line()}. "
+                             "Use an integer dtype such as int32.")
         return result
 
     def evaluate(x: np.ndarray, *, axes: tuple[int, ...], index_dtype: Any) -> tuple[np.ndarray]:

@@ -42,8 +42,9 @@ def cases(op: Op, oracle: Callable[..., Any], *arguments: tuple[Any, ...], smoot
     return [Case(op, oracle, args, params, smooth, same_hlo, rtol) for args in arguments]
 
 
-def array(shape: tuple[int, ...], dtype: Any = "float32", low: float = -2.0, high: float = 2.0, seed: int = 0) -> np.ndarray:
-    """Repeatable random numbers of any dtype between `low` and `high`; distinct calls with equal arguments are equal."""
+def array(shape: tuple[int, ...], dtype: Any = "float32", low: float = -2.0, high: float = 2.0,
+          seed: int = 0) -> np.ndarray:
+    """Repeatable random numbers of any dtype between `low` and `high`: equal arguments give equal arrays."""
     random = np.random.default_rng(zlib.crc32(repr((shape, str(dtype), low, high, seed)).encode()))
     dtype = np.dtype(getattr(ml_dtypes, dtype) if dtype == "bfloat16" else dtype)
     values = random.uniform(low, high, shape)

@@ -71,7 +71,8 @@ def unary(op, oracle, low=-2.0, high=2.0, complex=True, smooth=True, **options):
 
 def binary(op, oracle, low=-2.0, high=2.0, **options):
     """Cases of a floating-point op in two operands."""
-    return [*cases(op, oracle, *pairs(low, high), **options), *cases(op, oracle, *kinks(), **{**options, "smooth": False})]
+    return [*cases(op, oracle, *pairs(low, high), **options),
+            *cases(op, oracle, *kinks(), **{**options, "smooth": False})]
 
 
 def clamp(low, x, high):
@@ -98,7 +99,8 @@ ARITHMETIC = [
     *unary(arithmetic.round_p, lax.round, complex=False, rounding_method=1),
     *unary(arithmetic.is_finite_p, lax.is_finite, complex=False),
     *cases(arithmetic.clamp_p, clamp, (np.float32(-1), array((2, 3)), np.float32(1)), same_hlo=False),
-    *cases(arithmetic.clamp_p, lax.clamp, (array((2, 3), high=0), array((2, 3)), array((2, 3), low=0)), (-1.0, 0.5, 1.0),
+    *cases(arithmetic.clamp_p, lax.clamp, (array((2, 3), high=0), array((2, 3)), array((2, 3), low=0)),
+           (-1.0, 0.5, 1.0),
            (array((3,), "int32", -3, 0), array((3,), "int32", -9, 9), array((3,), "int32", 0, 3))),
     *cases(arithmetic.clamp_p, clamp, (np.float32(-1), special(), np.float32(1)),
            (np.float32(1), special(), np.float32(-1)), smooth=False, same_hlo=False),
@@ -119,7 +121,8 @@ FUNCTIONS = [
     *unary(elementwise.atan_p, lax.atan),
     *unary(elementwise.sinh_p, lax.sinh),
     *unary(elementwise.cosh_p, lax.cosh),
-    *unary(elementwise.tanh_p, lax.tanh), *cases(elementwise.tanh_p, lax.tanh, *rare(), (special("bfloat16"),), smooth=False),
+    *unary(elementwise.tanh_p, lax.tanh),
+    *cases(elementwise.tanh_p, lax.tanh, *rare(), (special("bfloat16"),), smooth=False),
     *unary(elementwise.asinh_p, lax.asinh),
     *unary(elementwise.acosh_p, lax.acosh, 1.2, 3, complex=False),
     *cases(elementwise.acosh_p, lax.acosh, *complexes(), smooth=False),  # JAX's derivative is on another branch

@@ -41,7 +41,8 @@ def position(op, function):
         return function(x, axes[0], index_dtype)
 
     arguments = *NUMBERS, (array((2, 3), "bool"),), (TIES,), (special()[:10].reshape(2, 5),)
-    return [case for axis in (0, 1) for case in cases(op, oracle, *arguments, axes=(axis,), index_dtype=np.dtype("int32"))]
+    return [case for axis in (0, 1)
+            for case in cases(op, oracle, *arguments, axes=(axis,), index_dtype=np.dtype("int32"))]
 
 
 def cumulative(op, oracle, *arguments, **options):
@@ -58,8 +59,8 @@ SCANS = [
     *cumulative(scans.cummax_p, lax.cummax, *NUMBERS), *cumulative(scans.cummax_p, lax.cummax, (TIES,), smooth=False),
     *cumulative(scans.cummin_p, lax.cummin, *NUMBERS), *cumulative(scans.cummin_p, lax.cummin, (TIES,), smooth=False),
     *cumulative(scans.cumlogsumexp_p, lax.cumlogsumexp, (array((3, 4)),)),
-    *cumulative(scans.cumlogsumexp_p, lax.cumlogsumexp, (np.array([[-np.inf, -np.inf, 1], [np.inf, 2, 3]], np.float32),),
-                smooth=False),
+    *cumulative(scans.cumlogsumexp_p, lax.cumlogsumexp,
+                (np.array([[-np.inf, -np.inf, 1], [np.inf, 2, 3]], np.float32),), smooth=False),
 ]
 
 
