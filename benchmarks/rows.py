@@ -74,7 +74,8 @@ def race(name: str, limit: float | None, per: int = 1, clock: Clock = WALL,
          others: Mapping[str, Callable[[], Work]] | None = None) -> Callable[[Build], Build]:
     """Enter a function library -> work.  Times are divided by `per`: the operations in the work.
 
-    Work that is all Python takes the clock `THREAD`.  `others` are further contestants by module name, for the note; those that are not installed are left out.
+    Work that is all Python takes the clock `THREAD`.  `others` are further contestants by module name, for
+    the note; those that are not installed are left out.
     """
     def enter(build: Build) -> Build:
         def measure(effort: Effort) -> Iterable[Result]:

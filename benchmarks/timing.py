@@ -30,9 +30,9 @@ class Effort:
     budget: float
 
 
-FULL = Effort(rounds=25, batches=7, seconds=0.004, budget=8.0)
+FULL = Effort(rounds=25, batches=7, seconds=0.004, budget=4.0)
 QUICK = Effort(rounds=3, batches=2, seconds=0.002, budget=0.5)
-PATIENCE = 4  # times the rounds, at most, on a machine too busy to agree with itself
+PATIENCE = 3  # times the rounds, at most, on a machine too busy to agree with itself
 
 
 @dataclass(frozen=True)
