@@ -90,7 +90,7 @@ def reduce_associative(operation: Callable[[Any, Any], Any], tree: Any, *, ident
     items = leaves(tree, is_leaf)
     if not items:
         if identity is _UNSET:
-            raise MinijaxTypeError("reduce_associative of a tree that has no leaves. Pass identity=, the result for none.")
+            raise MinijaxTypeError("reduce_associative of a tree without leaves. Pass identity=, the result for none.")
         return identity
     return _combine(operation, items)
 

@@ -20,7 +20,7 @@ from minijax.tree import (all as tree_all, broadcast as tree_broadcast, flatten 
                           reduce_associative as tree_reduce_associative, structure as tree_structure,
                           transpose as tree_transpose, unflatten as tree_unflatten)
 
-__all__ = [
+__all__ = [  # noqa: F822 (some by __getattr__)
     "DictKey", "FlattenedIndexKey", "GetAttrKey", "KeyEntry", "KeyPath", "Partial", "PyTreeDef", "SequenceKey",
     "all_leaves", "default_registry", "flatten_one_level", "flatten_one_level_with_keys", "is_tree_node", "keystr",
     "register_dataclass", "register_pytree_node", "register_pytree_node_class", "register_pytree_with_keys",
