@@ -5,6 +5,7 @@ import os
 import hypothesis
 import pytest
 
+import minijax.numpy  # noqa: F401  (installs the backend: examples print the same alone and together)
 from minijax import config
 
 hypothesis.settings.register_profile("minijax", deadline=None, derandomize=True, print_blob=True)
