@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.errors import MinijaxError, MinijaxTypeError, MinijaxValueError
+from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.ir import dtypes
 from minijax.tracing.array import Array, is_value, typeof
-from minijax.tracing.source import user_traceback
-
-
-def boundary(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A public function whose errors show the user's frames only."""
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except MinijaxError as error:
-            raise error.with_traceback(user_traceback(error.__traceback__))
-
-    return call
 
 
 def check_callable(transform: str, function: Any) -> None:
@@ -69,35 +55,42 @@ def parameter_name(function: Any, position: int) -> str:
     return names[position] if position < len(names) else f"args[{position}]"
 
 
-def leaf_path(function: Any, position: int, tree: Any, number: int) -> str:
-    """The name of leaf `number` of an argument: `params['w'][2]`."""
-    path, _ = pytree.leaves_with_path(tree)[number]
-    return parameter_name(function, position) + pytree.keystr(path)
+def leaf_names(function: Any, args: Sequence[Any], kwargs: dict[str, Any] | None = None,
+               positions: Sequence[int] | None = None) -> list[str]:
+    """The name of each leaf of a call, in the order of `(args, kwargs)`: `params['w'][2]`.
+
+    `positions` are those of `args` among the function's parameters, if not all are given.
+    """
+    trees = [(parameter_name(function, n), arg) for n, arg in zip(positions or range(len(args)), args, strict=True)]
+    trees += sorted((kwargs or {}).items())
+    return [name + pytree.keystr(path) for name, tree in trees for path, _ in pytree.leaves_with_path(tree)]
 
 
-def flatten_values(transform: str, function: Any, args: Sequence[Any]) -> tuple[list[Any], Any]:
-    """Leaves of positional arguments, each checked to be an array or a scalar."""
-    leaves, tree = pytree.flatten(tuple(args))
+def flatten_values(transform: str, function: Any, args: Sequence[Any], kwargs: dict[str, Any] | None = None,
+                   positions: Sequence[int] | None = None) -> tuple[list[Any], Any]:
+    """Leaves of positional arguments, or of (args, kwargs); each checked to be an array or a scalar."""
+    leaves, tree = pytree.flatten(tuple(args) if kwargs is None else (tuple(args), kwargs))
     for x in leaves:
         if not isinstance(x, (Array, float, int)) and not is_value(x):
-            raise_not_a_value(transform, function, args)
+            raise_not_a_value(transform, function, args, kwargs, positions)
     return leaves, tree
 
 
-def raise_not_a_value(transform: str, function: Any, args: Sequence[Any]) -> None:
+def raise_not_a_value(transform: str, function: Any, args: Sequence[Any], kwargs: dict[str, Any] | None = None,
+                      positions: Sequence[int] | None = None) -> None:
     """Raise `MinijaxTypeError` for the first leaf that is no array."""
-    for position, arg in enumerate(args):
-        for path, x in pytree.leaves_with_path(arg):
-            if not is_value(x):
-                raise MinijaxTypeError(
-                    f"{transform} of {function_name(function)}: argument {parameter_name(function, position)}"
-                    f"{pytree.keystr(path)} is {x!r} of type {type(x).__name__}, not an array or a scalar. "
-                    "Close over it, or mark it static.")
+    leaves = pytree.leaves((tuple(args), kwargs or {}))
+    for name, x in zip(leaf_names(function, args, kwargs, positions), leaves, strict=True):
+        if not is_value(x):
+            raise MinijaxTypeError(
+                f"{transform} of {function_name(function)}: argument {name} is {x!r} of type {type(x).__name__}, "
+                "not an array or a scalar. Close over it, or mark it static.")
 
 
 def check_inexact(transform: str, function: Any, args: Sequence[Any], argnums: Sequence[int], holomorphic: bool,
                   allow_int: bool) -> None:
     """Raise `MinijaxTypeError` for an argument that has no derivative of the kind asked for."""
+    raise_not_a_value(transform, function, [args[n] for n in argnums], positions=argnums)
     for position in argnums:
         for number, x in enumerate(pytree.leaves(args[position])):
             dtype = typeof(x).dtype
@@ -107,7 +100,7 @@ def check_inexact(transform: str, function: Any, args: Sequence[Any], argnums: S
                 continue
             if not dtypes.is_inexact(dtype) and allow_int:
                 continue
-            name = leaf_path(function, position, args[position], number)
+            name = leaf_names(function, args)[len(pytree.leaves(args[:position])) + number]
             raise MinijaxTypeError(f"{transform} of {function_name(function)}: argument {name} has dtype {dtype}, "
                                    + _needed(dtype, holomorphic))
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from minijax import pytree
-from minijax.api.arguments import (boundary, canonical_argnums, check_callable, check_inexact, flatten_values,
-                                   function_name, split_args)
+from minijax.api.arguments import (canonical_argnums, check_callable, check_inexact, flatten_values, function_name,
+                                   leaf_names, split_args)
+from minijax.api.boundary import boundary
 from minijax.errors import MinijaxTypeError, NonScalarOutputError, TreeError
 from minijax.interpreters.dual import LinearTape, instantiate, jvp_flat, linearize_flat
 from minijax.interpreters.evaluate import run_program
@@ -18,7 +19,7 @@ from minijax.interpreters.stage import stage
 from minijax.interpreters.transpose import transpose_tape, transpose_values
 from minijax.ir import dtypes
 from minijax.ir.op import Linear
-from minijax.ir.types import zero
+from minijax.ir.types import ArrayType, zero
 from minijax.ops.structural import ones_of, zeros_of
 from minijax.tracing.array import Array, is_value, typeof
 
@@ -42,10 +43,17 @@ class FlatFunction:
         outs, self.out_tree = pytree.flatten(out)
         for x in outs:
             if not is_value(x):
-                raise MinijaxTypeError(f"{self.transform}: {function_name(self.function)} returned {x!r} of type "
-                                       f"{type(x).__name__}; results are pytrees of arrays. Return other data with "
-                                       "has_aux=True.")
+                raise_not_an_output(self.transform, self.function, outs, self.out_tree)
         return outs
+
+
+def raise_not_an_output(transform: str, function: Any, outs: Sequence[Any], tree: Any) -> None:
+    """Raise `MinijaxTypeError` for the first leaf of a result that is no array."""
+    for path, x in pytree.leaves_with_path(tree.unflatten(outs)):
+        if not is_value(x):
+            fix = "Leave it out" if transform == "vmap" else "Return other data with has_aux=True"
+            raise MinijaxTypeError(f"{transform}: {function_name(function)} returned {x!r} of type {type(x).__name__} "
+                                   f"at result{pytree.keystr(path)}; results are pytrees of arrays. {fix}.")
 
 
 def split_aux(transform: str, function: Any, out: Any) -> tuple[Any, Any]:
@@ -119,6 +127,19 @@ def as_tangent(t: Any, primal: Any) -> Any:
     return as_result(instantiate(t, primal))
 
 
+def matches(x: Any, type: ArrayType) -> bool:
+    """Whether `x` is a value of the shape and dtype of `type`."""
+    if not is_value(x):
+        return False
+    own = typeof(x)
+    return own.shape == type.shape and own.dtype == type.dtype
+
+
+def describe(x: Any) -> str:
+    """A tangent or cotangent that does not fit, for a message: its type, or what it is instead of an array."""
+    return f"of type {typeof(x)}" if is_value(x) else f"{x!r} of type {type(x).__name__}"
+
+
 def match_tangents(transform: str, fun: Any, primals: Any, tangents: Any, leaves: list[Any], in_tree: Any) -> list[Any]:
     """Leaves of the tangents, checked against the primals'; integer ones are zero."""
     tangent_leaves, tangent_tree = pytree.flatten(tuple(tangents))
@@ -132,10 +153,10 @@ def match_tangents(transform: str, fun: Any, primals: Any, tangents: Any, leaves
         if not type.differentiable:
             found.append(zero)
             continue
-        tangent_type = typeof(t)
-        if tangent_type.shape != type.shape or tangent_type.dtype != type.dtype:
-            raise MinijaxTypeError(f"{transform} of {function_name(fun)}: the tangent of leaf {number} has type "
-                                   f"{tangent_type}, its primal {type}. They must have the same shape and dtype.")
+        if not matches(t, type):
+            raise MinijaxTypeError(f"{transform} of {function_name(fun)}: the tangent of argument "
+                                   f"{leaf_names(fun, primals)[number]} is {describe(t)}, its primal {type}. "
+                                   "They must have the same shape and dtype.")
         found.append(t)
     return found
 
@@ -158,6 +179,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     tape.outs = tape.outs[: len(outs)]
     jaxpr = tape.to_jaxpr(function_name(fun))
 
+    @boundary
     def derivative(*tangents: Any) -> Any:
         found = match_tangents("linearize", fun, primals, tangents, leaves, in_tree)
         values = iter(run_program(jaxpr, *[t for t, is_linear in zip(found, linear, strict=True) if is_linear]))
@@ -182,14 +204,11 @@ class PullBack:
         self.outs = outs
         self.tape = tape
 
+    @boundary
     def __call__(self, cotangents: Any) -> tuple[Any, ...]:
         """Cotangents of the arguments, a tuple with one item for each."""
-        ct_leaves, ct_tree = pytree.flatten(cotangents)
-        if ct_tree != self.flat.out_tree:
-            raise TreeError(f"vjp of {function_name(self.flat.function)}: the cotangent must have the output's "
-                            f"structure {self.flat.out_tree}, got {ct_tree}.")
-        checked = [check_cotangent(self.flat, x, ct) for x, ct in zip(self.outs, ct_leaves, strict=True)]
-        return self.flat.in_tree.unflatten(self.pull(checked))
+        types = [typeof(x) for x in self.outs]
+        return self.flat.in_tree.unflatten(self.pull(match_cotangents(self.flat, types, cotangents)))
 
     def pull(self, cts: list[Any]) -> list[Any]:
         """Cotangents of the leaves for cotangents of the output leaves."""
@@ -198,16 +217,18 @@ class PullBack:
                 for x, is_linear in zip(self.leaves, self.linear, strict=True)]
 
 
-def check_cotangent(flat: FlatFunction, out: Any, ct: Any) -> Any:
-    """A cotangent for an output, checked; `zero` for an output without derivative."""
-    type = typeof(out)
-    if not type.differentiable:
-        return zero
-    ct_type = typeof(ct)
-    if ct_type.shape != type.shape or ct_type.dtype != type.dtype:
-        raise MinijaxTypeError(f"vjp of {function_name(flat.function)}: the cotangent of an output of type {type} "
-                               f"has type {ct_type}. They must have the same shape and dtype.")
-    return ct
+def match_cotangents(flat: FlatFunction, types: Sequence[ArrayType], cotangents: Any) -> list[Any]:
+    """Leaves of the cotangents, checked against the outputs' types; `zero` for outputs without derivative."""
+    name = f"{flat.transform} of {function_name(flat.function)}"
+    leaves, tree = pytree.flatten(cotangents)
+    if tree != flat.out_tree:
+        raise TreeError(f"{name}: the cotangent must have the output's structure {flat.out_tree}, got {tree}.")
+    for number, (ct, type) in enumerate(zip(leaves, types, strict=True)):
+        if type.differentiable and not matches(ct, type):
+            path = pytree.keystr(pytree.leaves_with_path(cotangents)[number][0])
+            raise MinijaxTypeError(f"{name}: the cotangent of result{path} is {describe(ct)}, the result of type "
+                                   f"{type}. They must have the same shape and dtype.")
+    return [ct if type.differentiable else zero for ct, type in zip(leaves, types, strict=True)]
 
 
 @boundary
@@ -256,7 +277,7 @@ def _value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int], has_a
     def value_and_grad_fun(*args: Any, **kwargs: Any) -> Any:
         numbers = canonical_argnums("grad", argnums, len(args))
         chosen, restore = split_args(args, numbers)
-        leaves, in_tree = flatten_values("grad", fun, chosen)
+        leaves, in_tree = flatten_values("grad", fun, chosen, positions=numbers)
         types = [typeof(x) for x in leaves]
         if holomorphic or not all([dtypes.is_float(t.dtype) for t in types]):
             check_inexact("grad", fun, args, numbers, holomorphic, allow_int)
@@ -325,12 +346,10 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
     flat = FlatFunction("linear_transpose", fun, in_tree)
     jaxpr = stage(flat, types, function_name(fun))
 
+    @boundary
     def transposed(cotangents: Any) -> Any:
-        ct_leaves, ct_tree = pytree.flatten(cotangents)
-        if ct_tree != flat.out_tree:
-            raise TreeError(f"linear_transpose of {function_name(fun)}: the cotangent must have the output's structure "
-                            f"{flat.out_tree}, got {ct_tree}.")
-        found = transpose_values(jaxpr, [Linear(t) for t in types], ct_leaves)
+        cts = match_cotangents(flat, jaxpr.out_types, cotangents)
+        found = transpose_values(jaxpr, [Linear(t) for t in types], cts)
         full = [zeros_of(t) if ct is zero else ct for t, ct in zip(types, found, strict=True)]
         return in_tree.unflatten(map(as_result, full))
 

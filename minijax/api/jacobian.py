@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import boundary, canonical_argnums, check_callable, check_inexact, split_args
+from minijax.api.arguments import canonical_argnums, check_callable, check_inexact, split_args
+from minijax.api.boundary import boundary
 from minijax.api.differentiate import grad, jvp, vjp
 from minijax.api.vmap import vmap
 from minijax.ops.comparison import eq

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import boundary, check_callable
+from minijax.api.arguments import check_callable
+from minijax.api.boundary import boundary
 from minijax.calls.jit import trace_function
 from minijax.calls.static import JitOptions
 from minijax.ir import dtypes

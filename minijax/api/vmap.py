@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import boundary, check_callable, flatten_values, function_name, parameter_name
+from minijax.api.arguments import check_callable, flatten_values, function_name, leaf_names
+from minijax.api.boundary import boundary
 from minijax.api.differentiate import FlatFunction, as_result
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.interpreters.batch import batch_flat, place_axis
@@ -36,7 +37,7 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, axis_name
     @boundary
     @functools.wraps(fun)
     def vmap_fun(*args: Any, **kwargs: Any) -> Any:
-        leaves, in_tree = flatten_values("vmap", fun, (args, kwargs))
+        leaves, in_tree = flatten_values("vmap", fun, args, kwargs)
         named = len(pytree.leaves(kwargs)) if kwargs else 0
         axes = flat_axes(fun, in_axes, args, len(leaves) - named) + [0] * named
         axes = [check_axis(fun, args, kwargs, i, x, axis) for i, (x, axis) in enumerate(zip(leaves, axes, strict=True))]
@@ -69,26 +70,16 @@ def flat_axes(fun: Any, in_axes: Any, args: Sequence[Any], count: int) -> list[A
     return axes
 
 
-def describe_leaf(fun: Any, args: Sequence[Any], kwargs: dict[str, Any], number: int) -> str:
-    """The name of a leaf of a call: `argument params['w']`."""
-    for position, arg in enumerate(args):
-        paths = pytree.leaves_with_path(arg)
-        if number < len(paths):
-            return f"argument {parameter_name(fun, position)}{pytree.keystr(paths[number][0])}"
-        number -= len(paths)
-    return f"argument {pytree.keystr(pytree.leaves_with_path(kwargs)[number][0])}"
-
-
 def check_axis(fun: Any, args: Any, kwargs: Any, number: int, x: Any, axis: int | None) -> int | None:
     """The axis, non-negative; raises `MinijaxValueError` if the leaf has no such axis."""
     if axis is None:
         return None
     ndim = len(typeof(x).shape)
     if not -ndim <= axis < ndim:
-        name = describe_leaf(fun, args, kwargs, number)
-        raise MinijaxValueError(f"vmap of {function_name(fun)}: {name} has type {typeof(x)}, so it has no axis {axis} "
-                                f"to batch over. Its axes are {list(range(ndim))}; use None in in_axes to pass it to "
-                                "every example as it is.")
+        name = leaf_names(fun, args, kwargs)[number]
+        raise MinijaxValueError(f"vmap of {function_name(fun)}: argument {name} has type {typeof(x)}, so it has no axis "
+                                f"{axis} to batch over. Its axes are {list(range(ndim))}; use None in in_axes to pass "
+                                "it to every example as it is.")
     return axis % ndim
 
 
@@ -102,8 +93,9 @@ def batch_size(fun: Any, args: Any, kwargs: Any, leaves: list[Any], axes: list[i
         raise MinijaxValueError(f"vmap of {function_name(fun)}: nothing is batched (every entry of in_axes is None), "
                                 "so the batch size is unknown. Give one argument a batch axis, or pass axis_size.")
     if len(set(sizes)) > 1:
-        lines = [f"  {describe_leaf(fun, args, kwargs, i)}: {typeof(x).shape[axis]} (axis {axis} of {typeof(x)})"
-                 for i, (x, axis) in enumerate(zip(leaves, axes, strict=True)) if axis is not None]
+        names = leaf_names(fun, args, kwargs)
+        lines = [f"  argument {name}: {typeof(x).shape[axis]} (axis {axis} of {typeof(x)})"
+                 for name, x, axis in zip(names, leaves, axes, strict=True) if axis is not None]
         if axis_size is not None:
             lines.append(f"  axis_size: {axis_size}")
         raise MinijaxValueError("\n".join([

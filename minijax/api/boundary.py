@@ -1,0 +1,88 @@
+"""The door between user code and the library: what an exception looks like from outside.
+
+Nothing here costs anything until something is raised.  Our own errors lose the library's
+frames; Python's own are explained where they come from a call that does not fit.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
+
+from minijax.errors import MinijaxError, MinijaxTypeError, TracerArrayConversionError
+from minijax.tracing.source import is_internal, user_traceback
+
+
+def boundary(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A public function whose errors show the user's frames only.
+
+    The user's function is what `functools.wraps` wrapped, or else the first argument.
+    """
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except MinijaxError as error:
+            raise error.with_traceback(user_traceback(error.__traceback__))
+        except Exception as error:
+            better = explain(error, *called(function, args), kwargs)
+            if better is not None:
+                raise better from None
+            raise error.with_traceback(visible(error.__traceback__))
+
+    return call
+
+
+def called(function: Callable[..., Any], args: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
+    """The user's function and its positional arguments."""
+    wrapped = getattr(function, "__wrapped__", None)
+    return (wrapped, args) if wrapped is not None else (args[0] if args else None, args[1:])
+
+
+def explain(error: Exception, function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> MinijaxError | None:
+    """Our own error for an exception that a wrong call, or a call of JAX on a tracer, is to blame for."""
+    if "__jax_array__" in str(error):
+        return TracerArrayConversionError(
+            f"A function of JAX was called with a value that minijax is tracing ({last_line(error.__traceback__)}). "
+            "Use minijax's own function of the same name, or bring JAX's in with minijax.interop.")
+    if isinstance(error, TypeError) and not raised_by_user(error.__traceback__):
+        return explain_call(function, args, kwargs)
+    return None
+
+
+def explain_call(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> MinijaxTypeError | None:
+    """The error of a call whose arguments do not fit the function's parameters; None if they fit."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        name = getattr(function, "__name__", type(function).__name__)
+        return MinijaxTypeError(f"{name}{signature} was called with arguments that do not fit: {error}. "
+                                "Pass one argument for each parameter.")
+    return None
+
+
+def visible(traceback: TracebackType | None) -> TracebackType | None:
+    """The user's frames if user code raised; all of them if the library did, which is then at fault."""
+    return user_traceback(traceback) if raised_by_user(traceback) else traceback
+
+
+def raised_by_user(traceback: TracebackType | None) -> bool:
+    """Whether the innermost frame is the user's."""
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback is not None and not is_internal(traceback.tb_frame.f_code.co_filename)
+
+
+def last_line(traceback: TracebackType | None) -> str:
+    """`file:line` of the innermost user frame."""
+    frame = user_traceback(traceback)
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "line unknown"
