@@ -37,7 +37,7 @@ def evaluate_xla(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple
         kernel = bounded(_kernels, key, new_kernel(op, params))
     try:
         outs = kernel(*[x.value if type(x) is Array else bare(x) for x in args])
-    except (TypeError, ValueError):
+    except Exception:
         op.infer(tuple([typeof(x) for x in args]), params)  # raises our own error, if the types are to blame
         raise
     return tuple([Array(x) for x in outs])
