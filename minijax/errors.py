@@ -40,6 +40,18 @@ class TreeError(MinijaxValueError):
     """Pytrees whose structures differ where they must agree."""
 
 
+class NonlinearError(MinijaxTypeError, NotImplementedError):
+    """The transpose of a function that is not linear."""
+
+
+class IntegerOverflowError(MinijaxError, OverflowError):
+    """A Python integer too large for the dtype it is to have."""
+
+
+class DonatedArrayError(MinijaxError, RuntimeError):
+    """An array used again after its memory was given to a compiled function."""
+
+
 class NonScalarOutputError(MinijaxTypeError):
     """`grad` of a function whose result is not a scalar."""
 

@@ -9,6 +9,7 @@ from minijax.api.jacobian import hessian, hvp, jacfwd, jacobian, jacrev
 from minijax.api.jit import jit
 from minijax.api.trace import ShapeDtypeStruct, eval_shape, make_jaxpr
 from minijax.api.vmap import vmap
+from minijax.ops import operators as _operators  # noqa: F401: fills in the operators of arrays
 
 __all__ = [
     "ShapeDtypeStruct", "block_until_ready", "custom_jvp", "custom_vjp", "debug_nans", "default_backend",

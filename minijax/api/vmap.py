@@ -77,9 +77,9 @@ def check_axis(fun: Any, args: Any, kwargs: Any, number: int, x: Any, axis: int 
     ndim = len(typeof(x).shape)
     if not -ndim <= axis < ndim:
         name = leaf_names(fun, args, kwargs)[number]
-        raise MinijaxValueError(f"vmap of {function_name(fun)}: argument {name} has type {typeof(x)}, so it has no axis "
-                                f"{axis} to batch over. Its axes are {list(range(ndim))}; use None in in_axes to pass "
-                                "it to every example as it is.")
+        raise MinijaxValueError(f"vmap of {function_name(fun)}: argument {name} has type {typeof(x)}, so it has no "
+                                f"axis {axis} to batch over. Its axes are {list(range(ndim))}; use None in in_axes to "
+                                "pass it to every example as it is.")
     return axis % ndim
 
 

@@ -56,10 +56,16 @@ class XlaBackend(Backend):
         """Whether `value` is an array that JAX takes in."""
         return isinstance(value, (np.ndarray, jax.Array))
 
+    def is_deleted(self, value: Any) -> bool:
+        """Whether the memory of `value` has been given away."""
+        return isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer) and value.is_deleted()
+
     def describe(self, value: Any) -> str:
         """Repr of a value without its class name, as JAX's arrays print."""
         if not isinstance(value, jax.Array):
             return Backend.describe(self, value)
+        if self.is_deleted(value):
+            return f"(<deleted>, shape={value.shape}, dtype={value.dtype})"
         text = repr(value)
         return text[text.index("("):] if "(" in text else f"({text})"
 

@@ -7,16 +7,19 @@ empty here: `ops/` fills in the operators (`define`) and `numpy/` the methods.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from minijax.errors import (ConcretizationTypeError, MinijaxTypeError, TracerArrayConversionError,
-                            TracerBoolConversionError, TracerIntegerConversionError)
+from minijax.errors import (ConcretizationTypeError, DonatedArrayError, MinijaxTypeError, MinijaxValueError,
+                            NonlinearError, TracerArrayConversionError, TracerBoolConversionError,
+                            TracerIntegerConversionError)
+from minijax.ir.op import Linear
 from minijax.ir.types import ArrayType, scalar_type
 from minijax.tracing.backend import Backend
 from minijax.tracing.context import Trace
+from minijax.tracing.source import at_line
 
 
 class Array:
@@ -110,10 +113,17 @@ class Array:
                                "Write x = x.at[i].set(y), which returns a new array.")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = Array.backend.to_numpy(self.value)
+        try:
+            array = Array.backend.to_numpy(self.value)
+        except RuntimeError:
+            check_not_donated([self])
+            raise
         return array if dtype is None else array.astype(dtype)
 
     def __bool__(self) -> bool:
+        if self.size != 1:
+            raise MinijaxValueError(f"The truth value of an array of {self.size} elements ({self.type}) is "
+                                    f"ambiguous{at_line()}. Use (...).any() or (...).all().")
         return bool(self.__array__())
 
     def __int__(self) -> int:
@@ -126,7 +136,11 @@ class Array:
         return complex(self.__array__())
 
     def __index__(self) -> int:
-        return self.__array__().__index__()
+        try:
+            return self.__array__().__index__()
+        except TypeError:
+            raise MinijaxTypeError(f"An index, a size or `range(x)` takes an integer scalar, got {self.type}"
+                                   f"{at_line()}. Convert it with int(x).") from None
 
     def __format__(self, spec: str) -> str:
         return format(self.__array__()[()] if not self.shape else str(self), spec)
@@ -156,7 +170,8 @@ class Array:
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         ours = Array.functions.get(function)
         if ours is None:
-            raise MinijaxTypeError(f"np.{function.__name__} is not known for minijax arrays. "
+            name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
+            raise MinijaxTypeError(f"{name} is not known for minijax arrays. "
                                    "Use the function of the same name in minijax.numpy.")
         return ours(*args, **kwargs)
 
@@ -230,53 +245,57 @@ class Tracer(Array):
 
     __str__ = __repr__
 
-    def _concrete_or_raise(self, error: Callable[[str], ConcretizationTypeError], what: str, fix: str) -> Any:
+    def _known(self, error: Callable[[str], ConcretizationTypeError], what: str, fix: str) -> Any:
         value = self.concrete()
         if value is None:
-            raise error(f"{what} needs a concrete value, but this one is traced ({self.type}).\n"
+            raise error(f"{what} needs a concrete value, but this one is traced ({self.type}){at_line()}.\n"
                         f"{self.describe()}\n{fix}")
-        return value
+        return value if isinstance(value, Array) else Array(np.asarray(value))
 
     def __bool__(self) -> bool:
-        return bool(self._concrete_or_raise(
+        return bool(self._known(
             TracerBoolConversionError, "`if x:` (or `while`, `and`, `or`, `not`)",
             "Use minijax.numpy.where(condition, a, b), or mark the argument static with jit(..., static_argnums=...)."))
 
     def __index__(self) -> int:
-        value = self._concrete_or_raise(
+        value = self._known(
             TracerIntegerConversionError, "An index, a size or `range(x)`",
             "Mark the argument static with jit(..., static_argnums=...), or index an array with it.")
         return int(value.__index__())
 
     def __int__(self) -> int:
-        return int(self._concrete_or_raise(
+        return int(self._known(
             ConcretizationTypeError, "`int(x)`", "Use x.astype('int32') to convert inside the traced function."))
 
     def __float__(self) -> float:
-        return float(self._concrete_or_raise(
+        return float(self._known(
             ConcretizationTypeError, "`float(x)`", "Use x.astype('float32') to convert inside the traced function."))
 
     def __complex__(self) -> complex:
-        return complex(self._concrete_or_raise(
+        return complex(self._known(
             ConcretizationTypeError, "`complex(x)`", "Use x.astype('complex64') instead."))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         raise TracerArrayConversionError(
-            f"np.asarray(x) needs a concrete value, but this one is traced ({self.type}).\n{self.describe()}\n"
+            f"np.asarray(x) needs a concrete value, but this one is traced ({self.type}){at_line()}.\n"
+            f"{self.describe()}\n"
             "Call the function of minijax.numpy instead of NumPy's, or take the value out of the traced function.")
 
     def __format__(self, spec: str) -> str:
-        return format(repr(self), spec)
+        if not spec:
+            return repr(self)
+        return format(self._known(ConcretizationTypeError, "A format such as f'{x:.3f}'",
+                                  "Format x without a specification, or after the traced function returned."), spec)
 
     def item(self, *index: Any) -> Any:
         """Refused: a traced value has no elements yet."""
-        return self._concrete_or_raise(ConcretizationTypeError, "`x.item()`",
-                                       "Keep the value as an array inside the traced function.").item(*index)
+        return self._known(ConcretizationTypeError, "`x.item()`",
+                           "Keep the value as an array inside the traced function.").item(*index)
 
     def tolist(self) -> Any:
         """Refused: a traced value has no elements yet."""
-        return self._concrete_or_raise(ConcretizationTypeError, "`x.tolist()`",
-                                       "Keep the value as an array inside the traced function.").tolist()
+        return self._known(ConcretizationTypeError, "`x.tolist()`",
+                           "Keep the value as an array inside the traced function.").tolist()
 
     def __jax_array__(self) -> Any:
         raise TracerArrayConversionError(
@@ -312,7 +331,18 @@ def typeof(x: Any) -> ArrayType:
         return found
     if Array.backend.is_foreign(x):
         return Array.backend.type_of(x)
-    raise MinijaxTypeError(f"{x!r} of type {type(x).__name__} is not an array or a scalar.")
+    if isinstance(x, Linear):
+        raise NonlinearError(f"A value of type {x.type} is used where its transpose rule needs it to be known.")
+    raise MinijaxTypeError(f"{x!r} of type {type(x).__name__} is not an array or a scalar{at_line()}.")
+
+
+def check_not_donated(values: Iterable[Any]) -> None:
+    """Raise `DonatedArrayError` if the memory of an array has been given away."""
+    for x in values:
+        if type(x) is Array and Array.backend.is_deleted(x.value):
+            raise DonatedArrayError(
+                f"An array of type {x.type} is used{at_line()} after its memory was donated to a compiled function, or "
+                "deleted. Use the function's result instead, or leave the argument out of donate_argnums.")
 
 
 def is_value(x: Any) -> bool:

@@ -35,6 +35,10 @@ class Backend:
         """Whether `value` is an array of a library that the backend can take in."""
         return isinstance(value, np.ndarray)
 
+    def is_deleted(self, value: Any) -> bool:
+        """Whether the memory of `value` has been given away."""
+        return False
+
     def describe(self, value: Any) -> str:
         """Repr of a value without its class name, `([1., 2.], dtype=float32)`."""
         array = self.to_numpy(value)
