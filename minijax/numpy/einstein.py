@@ -11,7 +11,7 @@ import numpy as np
 from minijax.api.jit import fused
 from minijax.errors import MinijaxValueError, ShapeError
 from minijax.ir import dtypes
-from minijax.numpy.linear import precision_of
+from minijax.lax.enums import precision_of
 from minijax.numpy.operands import converted, dtype_of, operand, refuse
 from minijax.ops.comparison import eq, select_n
 from minijax.ops.contraction import contract

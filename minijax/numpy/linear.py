@@ -8,7 +8,8 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from minijax.errors import MinijaxValueError, ShapeError
+from minijax.errors import ShapeError
+from minijax.lax.enums import precision_of
 from minijax.numpy.elementwise import conjugate, multiply
 from minijax.numpy.operands import axes_of, axis_of, dtype_of, operand, refuse
 from minijax.numpy.shaping import moveaxis, ravel, stack
@@ -19,23 +20,6 @@ from minijax.ops.promotion import promoted
 
 def _pair(name: str, a: Any, b: Any) -> list[Any]:
     return promoted(name, operand(name, a), operand(name, b))
-
-
-def precision_of(precision: Any) -> Any:
-    """A precision as a parameter of `dot_general`: None, a name, or a pair of names.
-
-    >>> precision_of("HIGHEST")
-    'highest'
-    """
-    if precision is None:
-        return None
-    if isinstance(precision, (tuple, list)):
-        return tuple([precision_of(each) for each in precision])
-    name = str(getattr(precision, "name", precision)).lower()
-    found = {"bfloat16": "default", "fastest": "default", "tensorfloat32": "high", "float32": "highest"}.get(name, name)
-    if found not in ("default", "high", "highest"):
-        raise MinijaxValueError(f"{precision!r} is not a precision. Choose 'default', 'high' or 'highest'.")
-    return found
 
 
 def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:

@@ -9,39 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from minijax.errors import MinijaxTypeError, MinijaxValueError, ShapeError
+from minijax.errors import MinijaxTypeError, ShapeError
 from minijax.ir import dtypes
 from minijax.ops.conversion import convert_element_type
+from minijax.ops.operands import axes_of, axis_of, operand, take_in
 from minijax.tracing.array import Array, Tracer, typeof
-from minijax.ir.types import scalar_type
 from minijax.tracing.source import at_line
 
-
-def operand(name: str, x: Any) -> Any:
-    """`x` as an Array: scalars and arrays of other libraries are taken in.  Raises `MinijaxTypeError` for the rest."""
-    if isinstance(x, Array):
-        return x
-    type = scalar_type(x)
-    if type is not None:
-        return convert_element_type(x, type.dtype, type.weak_type)
-    if Array.backend.is_foreign(x):
-        return take_in(x)
-    raise MinijaxTypeError(f"{name} takes arrays and scalars, got {x!r} of type {type_name(x)}{at_line()}. "
-                           "Convert it with minijax.numpy.asarray(...).")
-
-
-def type_name(x: Any) -> str:
-    """The name of a value's type."""
-    return type(x).__name__
-
-
-def take_in(x: Any, dtype: Any = None) -> Array:
-    """The Array of a concrete array of NumPy's or of JAX's; NumPy's is copied."""
-    if isinstance(x, np.ndarray):
-        if x.dtype.kind in "OSUMm":
-            raise MinijaxTypeError(f"arrays of dtype {x.dtype} are not known here{at_line()}. Arrays hold numbers and bool.")
-        x = x.astype(dtypes.canonical_dtype(dtype or x.dtype)) if x.dtype.names is None else x.copy()
-    return Array(Array.backend.put(x, None))
+__all__ = ["axes_of", "axis_of", "converted", "default_float", "default_int", "dtype_of", "operand", "refuse", "shape_from",
+           "take_in"]
 
 
 def refuse(name: str, **options: Any) -> None:
@@ -49,26 +25,6 @@ def refuse(name: str, **options: Any) -> None:
     for key, value in options.items():
         if value is not None:
             raise NotImplementedError(f"{name}: the argument {key!r} is not supported: arrays are immutable. Leave it out.")
-
-
-def axis_of(name: str, axis: Any, ndim: int) -> int:
-    """An axis as a number in range(ndim); raises `MinijaxValueError`."""
-    number = operator.index(axis)
-    if not -ndim <= number < ndim:
-        raise MinijaxValueError(f"{name}: axis {number} is out of bounds for an array of {ndim} axes{at_line()}. "
-                                f"Choose among {-ndim} .. {ndim - 1}." if ndim else
-                                f"{name}: axis {number} of an array without axes{at_line()}. Leave axis out.")
-    return number % ndim
-
-
-def axes_of(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
-    """One axis, several, or None for all, as a tuple of distinct numbers in range(ndim)."""
-    if axis is None:
-        return tuple(range(ndim))
-    axes = tuple([axis_of(name, a, ndim) for a in (axis if isinstance(axis, (tuple, list)) else (axis,))])
-    if len(set(axes)) != len(axes):
-        raise MinijaxValueError(f"{name}: axis {axis} names an axis twice{at_line()}.")
-    return axes
 
 
 def shape_from(name: str, shape: Any) -> tuple[int, ...]:
