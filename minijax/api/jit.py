@@ -13,14 +13,15 @@ from collections.abc import Callable
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import check_callable, function_name, raise_not_a_value
-from minijax.api.trace import ShapeDtypeStruct, as_type
+from minijax.api.arguments import check_callable, check_leaves, function_name
+from minijax.api.boundary import boundary, explain, visible
+from minijax.api.trace import ShapeDtypeStruct, as_types
 from minijax.calls.jit import Traced, call_traced, trace_cache
 from minijax.calls.static import JitOptions
 from minijax.config import state
-from minijax.errors import MinijaxError, UnexpectedTracerError
+from minijax.errors import MinijaxError, MinijaxTypeError, UnexpectedTracerError
 from minijax.interpreters.evaluate import base_trace
-from minijax.tracing.array import Array, Tracer, typeof
+from minijax.tracing.array import Array, Tracer, check_not_donated, is_value, typeof
 from minijax.tracing.context import context
 from minijax.tracing.leaks import leak_message
 from minijax.tracing.source import user_traceback
@@ -48,9 +49,11 @@ class JittedFunction:
             return self._call(args, kwargs)
         except MinijaxError as error:
             raise error.with_traceback(user_traceback(error.__traceback__))
-        except (TypeError, ValueError):
-            self._explain(args, kwargs)
-            raise
+        except Exception as error:
+            better = self._explain(error, args, kwargs)
+            if better is not None:
+                raise better from None
+            raise error.with_traceback(visible(error.__traceback__))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -62,7 +65,7 @@ class JittedFunction:
         if state.jax_disable_jit:
             return self.__wrapped__(*args, **kwargs)
         if context.trace is base_trace and state.evaluator == "xla":
-            self._explain(args, kwargs)
+            self._check(args, kwargs)
             fast = self._backend_function()
             if fast is not None:
                 self._fast, self._token = fast, state.token
@@ -88,35 +91,49 @@ class JittedFunction:
         try:
             types = tuple([typeof(x) for x in leaves])
         except TypeError:
-            self._explain(args, kwargs)
+            self._check(args, kwargs)
             raise
         names = options.argument_names(function, args, kwargs)
         return self._programs.get(function, types, in_tree, static, names), leaves
 
-    def _explain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Raise the error that names what is wrong with a call, if something is."""
-        (dynamic, named), _ = self._options.split(args, kwargs)
-        leaves = pytree.leaves((dynamic, named))
+    def _check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Raise the error that names what is wrong with the arguments of a call, if something is."""
+        function = self.__wrapped__
+        dynamic, _ = self._options.split(args, kwargs)
+        leaves = pytree.leaves(dynamic)
         for x in leaves:
             if isinstance(x, Tracer) and context.trace is base_trace:
                 raise UnexpectedTracerError(leak_message(x))
-        raise_not_a_value("jit", self.__wrapped__, dynamic)
-        raise_not_a_value("jit", self.__wrapped__, (named,))
+        if not all(map(is_value, leaves)):
+            names = self._options.argument_names(function, args, kwargs)
+            check_leaves(f"jit of {function_name(function)}", names(), leaves)
+        check_not_donated(leaves)
 
+    def _explain(self, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> MinijaxError | None:
+        """Our own error for an exception that the call is to blame for."""
+        try:
+            self._check(args, kwargs)
+        except MinijaxError as better:
+            return better.with_traceback(None)
+        return explain(error, self.__wrapped__, args, kwargs)
+
+    @boundary
     def trace(self, *args: Any, **kwargs: Any) -> TracedFunction:
         """The traced program for these arguments (arrays or `ShapeDtypeStruct`s), ready to `.lower()`."""
         options, function = self._options, self.__wrapped__
         dynamic, static = options.split(args, kwargs)
         leaves, in_tree = pytree.flatten(dynamic)
-        types = tuple([as_type(x) for x in leaves])
         names = options.argument_names(function, args, kwargs)
+        types = as_types(f"jit of {function_name(function)}", names, leaves)
         traced = self._programs.get(function, types, in_tree, static, names)
         return TracedFunction(self, traced, args, kwargs)
 
+    @boundary
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """The program lowered to StableHLO for these arguments; `.as_text()`, `.compile()`."""
         return self.trace(*args, **kwargs).lower()
 
+    @boundary
     def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Shapes and dtypes of the results."""
         return self.trace(*args, **kwargs).out_info
@@ -179,9 +196,15 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         args, kwargs = pytree.map(lambda x: x.value if isinstance(x, Array) else x, (args, kwargs))
-        return self._compiled(*args, **kwargs)
+        try:
+            return self._compiled(*args, **kwargs)
+        except TypeError as error:
+            raise MinijaxTypeError(
+                f"A compiled program was called with other arguments than it was compiled for. {error}\n"
+                "Call the jitted function itself, or compile for these arguments.") from None
 
 
+@boundary
 def jit(fun: Callable[..., Any] | None = None, *, static_argnums: Any = None, static_argnames: Any = None,
         donate_argnums: Any = None, donate_argnames: Any = None, keep_unused: bool = False, device: Any = None,
         backend: str | None = None, inline: bool = False) -> Any:
@@ -210,10 +233,12 @@ def fused(fun: Callable[..., Any], static_argnames: tuple[str, ...] = ()) -> Cal
     For library functions made of several ops: eager calls cost one dispatch, and programs show the
     ops themselves, not a call.
     """
-    jitted = jit(fun, static_argnames=static_argnames)
+    @functools.cache
+    def jitted() -> Any:  # made on first use: importing a namespace makes none
+        return jit(fun, static_argnames=static_argnames)
 
     @functools.wraps(fun)
     def call(*args: Any, **kwargs: Any) -> Any:
-        return (jitted if context.trace is base_trace else fun)(*args, **kwargs)
+        return (jitted() if context.trace is base_trace else fun)(*args, **kwargs)
 
     return call

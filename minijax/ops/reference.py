@@ -14,7 +14,7 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-import scipy.special
+import scipy  # its submodules load when they are first used
 
 from minijax.ir import dtypes
 from minijax.util import size_of
@@ -60,8 +60,8 @@ def unsigned(dtype: np.dtype) -> np.dtype:
 
 # ---- Functions of one number
 
-erf = widened(scipy.special.erf)
-erfc = widened(scipy.special.erfc)
+erf = widened(lambda x: scipy.special.erf(x))
+erfc = widened(lambda x: scipy.special.erfc(x))
 erf_inv = widened(lambda x: np.copysign(scipy.special.erfinv(x), x))  # of -0.0 it is -0.0
 cbrt = widened(np.cbrt)
 
