@@ -2,9 +2,8 @@
 
 The functions here call the current `backend`.  The one below is small and our own, with
 JAX's order and meaning; `install` moves onto another (JAX's registry) and `forward_registrations`
-hands it the classes registered so far.  A backend only flattens and registers: what can be
-said with the methods of a treedef is said once, here.  An instance of the type given to
-`set_leaf_type` (minijax arrays) is a leaf under every backend.
+hands it the classes registered so far.  A backend only flattens and registers.  What users have
+besides (`minijax.tree`, `minijax.tree_util`) is built on top.
 """
 
 from __future__ import annotations
@@ -12,15 +11,12 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
-import operator
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from minijax.errors import MinijaxTypeError, MinijaxValueError, TreeError
 
 LeafTest = Callable[[Any], bool] | None
-Class = TypeVar("Class", bound=type)
-_UNSET: Any = object()
 
 
 # ---- Keys and paths
@@ -248,46 +244,36 @@ def _node_of(cls: type) -> Node | None:
     return _namedtuple_node(cls) if node is None and _is_namedtuple(cls) else node
 
 
-def _flatten(tree: Any, leaves: list[Any], is_leaf: LeafTest) -> PyTreeDef:
-    cls = type(tree)
-    node = _node_of(cls)
-    if node is None or (is_leaf is not None and is_leaf(tree)):
-        leaves.append(tree)
-        return _LEAF
-    children, data = node.flatten(tree)
-    return PyTreeDef(cls, data, tuple([_flatten(child, leaves, is_leaf) for child in children]))
-
-
-def _flatten_with_path(tree: Any, path: tuple[Any, ...], leaves: list[Any], is_leaf: LeafTest) -> PyTreeDef:
+def _flatten(tree: Any, path: tuple[Any, ...], found: list[tuple[Any, Any]], is_leaf: LeafTest) -> PyTreeDef:
+    """The structure of a tree; its leaves and their paths go to `found`."""
     node = _node_of(type(tree))
     if node is None or (is_leaf is not None and is_leaf(tree)):
-        leaves.append((path, tree))
+        found.append((path, tree))
         return _LEAF
     children, data = node.flatten(tree)
     keys = node.keys(tree) if node.keys else [FlattenedIndexKey(i) for i in range(len(children))]
     return PyTreeDef(type(tree), data, tuple([
-        _flatten_with_path(child, (*path, key), leaves, is_leaf) for key, child in zip(keys, children, strict=True)]))
+        _flatten(child, (*path, key), found, is_leaf) for key, child in zip(keys, children, strict=True)]))
 
 
 class Backend:
     """A registry of node types: all that another registry must offer to be installed.
 
-    `needs_leaf_test` says that minijax arrays are nodes of the registry, so that flattening
-    must be told to stop at them.  Treedefs have the methods of `PyTreeDef`.
+    Treedefs have the methods of `PyTreeDef`; minijax arrays are leaves.
     """
 
-    needs_leaf_test = False
     PyTreeDef: type = PyTreeDef
+    key_classes: tuple[type, ...] = SequenceKey, DictKey, GetAttrKey, FlattenedIndexKey
 
     def flatten(self, tree: Any, is_leaf: LeafTest = None) -> tuple[list[Any], Any]:
         """Leaves and structure."""
-        leaves: list[Any] = []
-        return leaves, _flatten(tree, leaves, is_leaf)
+        pairs, treedef = self.flatten_with_path(tree, is_leaf)
+        return [leaf for _, leaf in pairs], treedef
 
     def flatten_with_path(self, tree: Any, is_leaf: LeafTest = None) -> tuple[list[tuple[Any, Any]], Any]:
         """(path, leaf) pairs and structure."""
-        leaves: list[Any] = []
-        return leaves, _flatten_with_path(tree, (), leaves, is_leaf)
+        pairs: list[tuple[Any, Any]] = []
+        return pairs, _flatten(tree, (), pairs, is_leaf)
 
     def treedef_tuple(self, treedefs: Iterable[Any]) -> Any:
         """The structure of a tuple of trees of these structures."""
@@ -307,69 +293,26 @@ class Backend:
         keys = None if flatten_with_keys is None else (lambda tree: [key for key, _ in flatten_with_keys(tree)[0]])
         _NODES[cls] = Node(flatten_to_list, lambda data, children: unflatten(data, tuple(children)), keys)
 
-    def register_dataclass(self, cls: type, data_fields: Sequence[str], meta_fields: Sequence[str],
-                           drop_fields: Sequence[str]) -> None:
-        """Make instances of `cls` nodes whose children are the `data_fields`."""
-        def flatten(tree: Any) -> tuple[list[Any], tuple[Any, ...]]:
-            return [getattr(tree, name) for name in data_fields], tuple([getattr(tree, name) for name in meta_fields])
-
-        def flatten_with_keys(tree: Any) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
-            children, data = flatten(tree)
-            return [(GetAttrKey(name), child) for name, child in zip(data_fields, children, strict=True)], data
-
-        def unflatten(data: tuple[Any, ...], children: Sequence[Any]) -> Any:
-            return cls(**dict(zip((*meta_fields, *data_fields), (*data, *children), strict=True)))
-
-        self.register_node(cls, flatten, unflatten, flatten_with_keys)
-
 
 # ---- The installed backend
 
 backend: Backend = Backend()
-_registrations: list[tuple[str, tuple[Any, ...]]] = []
-_leaf_type: type | None = None
-_leaf_test: LeafTest = None
+_registrations: list[tuple[Any, ...]] = []
 
 
 def install(new_backend: Any) -> None:
     """Use another registry from now on; it has the methods of `Backend`."""
     global backend
     backend = new_backend
-    _update_leaf_test()
 
 
 def forward_registrations(to: Any) -> None:
     """Make every registration made here so far in the registry `to` as well."""
-    for method, arguments in _registrations:
-        getattr(to, method)(*arguments)
-
-
-def set_leaf_type(cls: type) -> None:
-    """Treat instances of exactly this class as leaves under every backend."""
-    global _leaf_type
-    _leaf_type = cls
-    _update_leaf_test()
-
-
-def _update_leaf_test() -> None:
-    global _leaf_test
-    cls = _leaf_type
-    _leaf_test = (lambda tree: type(tree) is cls) if cls is not None and backend.needs_leaf_test else None
-
-
-def _or_leaf_type(is_leaf: LeafTest) -> LeafTest:
-    if is_leaf is None or _leaf_test is None:
-        return is_leaf or _leaf_test
-    cls = _leaf_type
-    return lambda tree: type(tree) is cls or is_leaf(tree)
+    for arguments in _registrations:
+        to.register_node(*arguments)
 
 
 # ---- Registration
-
-def _register(method: str, *arguments: Any) -> None:
-    getattr(backend, method)(*arguments)
-    _registrations.append((method, arguments))
-
 
 def register_pytree_node(nodetype: type, flatten_func: Callable[[Any], tuple[Iterable[Any], Any]],
                          unflatten_func: Callable[[Any, Any], Any],
@@ -382,68 +325,9 @@ def register_pytree_node(nodetype: type, flatten_func: Callable[[Any], tuple[Ite
     if not isinstance(nodetype, type) or not callable(flatten_func) or not callable(unflatten_func):
         raise MinijaxTypeError("register_pytree_node takes a class and two functions, got "
                                f"{nodetype!r}, {flatten_func!r}, {unflatten_func!r}.")
-    _register("register_node", nodetype, flatten_func, unflatten_func, flatten_with_keys_func)
-
-
-def register_pytree_with_keys(nodetype: type, flatten_with_keys: Callable[[Any], tuple[Iterable[Any], Any]],
-                              unflatten_func: Callable[[Any, Any], Any],
-                              flatten_func: Callable[[Any], tuple[Iterable[Any], Any]] | None = None) -> None:
-    """`register_pytree_node` for a class that names its children; `flatten_func` is a faster way without names."""
-    def without_keys(tree: Any) -> tuple[list[Any], Any]:
-        pairs, data = flatten_with_keys(tree)
-        return [child for _, child in pairs], data
-
-    register_pytree_node(nodetype, flatten_func or without_keys, unflatten_func, flatten_with_keys)
-
-
-def register_pytree_node_class(cls: Class) -> Class:
-    """Class decorator: a node taken apart by its methods `tree_flatten` and (class method) `tree_unflatten`."""
-    register_pytree_node(cls, operator.methodcaller("tree_flatten"), cls.tree_unflatten)  # type: ignore[attr-defined]
-    return cls
-
-
-def register_pytree_with_keys_class(cls: Class) -> Class:
-    """Class decorator: as `register_pytree_node_class`, with the method `tree_flatten_with_keys`."""
-    flatten = operator.methodcaller("tree_flatten") if hasattr(cls, "tree_flatten") else None
-    register_pytree_with_keys(cls, operator.methodcaller("tree_flatten_with_keys"),
-                              cls.tree_unflatten, flatten)  # type: ignore[attr-defined]
-    return cls
-
-
-def register_dataclass(nodetype: Class, data_fields: Sequence[str] | None = None,
-                       meta_fields: Sequence[str] | None = None, drop_fields: Sequence[str] = ()) -> Class:
-    """Make a dataclass a node: its `data_fields` are children, its `meta_fields` part of the structure.
-
-    Without lists, a field is data unless it is `field(metadata={"static": True})`.
-    Raises `ValueError` if the lists do not name every field once.
-    """
-    if (data_fields is None) != (meta_fields is None):
-        raise MinijaxTypeError("register_dataclass takes both data_fields and meta_fields, or neither.")
-    if data_fields is None and not dataclasses.is_dataclass(nodetype):
-        raise MinijaxTypeError(f"{nodetype} is not a dataclass: name its data_fields and meta_fields.")
-    if dataclasses.is_dataclass(nodetype):
-        fields = [f for f in dataclasses.fields(nodetype) if f.init and f.name not in drop_fields]
-        if data_fields is None:
-            data_fields = [f.name for f in fields if not f.metadata.get("static", False)]
-            meta_fields = [f.name for f in fields if f.metadata.get("static", False)]
-        _check_fields(nodetype, {f.name for f in fields}, [*data_fields, *meta_fields])  # type: ignore[misc]
-    _register("register_dataclass", nodetype, tuple(data_fields), tuple(meta_fields),  # type: ignore[arg-type]
-              tuple(drop_fields))
-    return nodetype
-
-
-def _check_fields(cls: type, expected: set[str], given: list[str]) -> None:
-    missing, unexpected = sorted(expected - set(given)), sorted(set(given) - expected)
-    if missing or unexpected:
-        raise MinijaxValueError(
-            f"data_fields and meta_fields must together name every init field of {cls.__name__} once. "
-            f"Missing: {missing}; unexpected: {unexpected}. Fields to leave out go into drop_fields.")
-
-
-def register_static(cls: Class) -> Class:
-    """Class decorator: an instance is a node without children, part of the structure; it needs == and hash."""
-    register_pytree_node(cls, lambda tree: ((), tree), lambda tree, children: tree, lambda tree: ((), tree))
-    return cls
+    arguments = nodetype, flatten_func, unflatten_func, flatten_with_keys_func
+    backend.register_node(*arguments)
+    _registrations.append(arguments)
 
 
 # ---- Flattening and what follows from it
@@ -456,7 +340,7 @@ def flatten(tree: Any, is_leaf: LeafTest = None) -> tuple[list[Any], Any]:
     >>> flatten({"b": 1, "a": (2, 3)})
     ([2, 3, 1], PyTreeDef({'a': (*, *), 'b': *}))
     """
-    return backend.flatten(tree, _leaf_test if is_leaf is None else _or_leaf_type(is_leaf))
+    return backend.flatten(tree, is_leaf)
 
 
 def unflatten(treedef: Any, leaves: Iterable[Any]) -> Any:
@@ -480,7 +364,7 @@ def structure(tree: Any, is_leaf: LeafTest = None) -> Any:
 
 def flatten_with_path(tree: Any, is_leaf: LeafTest = None) -> tuple[list[tuple[Any, Any]], Any]:
     """(path, leaf) pairs and structure; `keystr` prints a path."""
-    return backend.flatten_with_path(tree, _or_leaf_type(is_leaf))
+    return backend.flatten_with_path(tree, is_leaf)
 
 
 def leaves_with_path(tree: Any, is_leaf: LeafTest = None) -> list[tuple[Any, Any]]:
@@ -501,58 +385,8 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: LeafTest = None) 
     (11, [22])
     """
     first, treedef = flatten(tree, is_leaf)
-    columns = [first, *[_flatten_up_to(treedef, tree, other, is_leaf) for other in rest]]
+    columns = [first, *[flatten_up_to(treedef, tree, other, is_leaf) for other in rest]]
     return treedef.unflatten([f(*row) for row in zip(*columns, strict=True)])
-
-
-def map_with_path(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: LeafTest = None) -> Any:
-    """As `map`, with the leaf's path as first argument of `f`."""
-    pairs, treedef = flatten_with_path(tree, is_leaf)
-    columns = [_flatten_up_to(treedef, tree, other, is_leaf) for other in rest]
-    return treedef.unflatten([f(*pair, *row) for pair, *row in zip(pairs, *columns, strict=True)])
-
-
-def reduce(function: Callable[[Any, Any], Any], tree: Any, initializer: Any = _UNSET, is_leaf: LeafTest = None) -> Any:
-    """`functools.reduce` over the leaves.
-
-    >>> reduce(max, {"a": 3, "b": [5, 4]})
-    5
-    """
-    start = () if initializer is _UNSET else (initializer,)
-    return functools.reduce(function, leaves(tree, is_leaf), *start)
-
-
-def all(tree: Any, *, is_leaf: LeafTest = None) -> bool:
-    """Whether every leaf is true."""
-    return False not in [bool(leaf) for leaf in leaves(tree, is_leaf)]
-
-
-def all_leaves(iterable: Iterable[Any], is_leaf: LeafTest = None) -> bool:
-    """Whether no item of `iterable` is a container."""
-    return False not in [treedef_is_leaf(structure(item, is_leaf)) for item in iterable]
-
-
-def treedef_is_leaf(treedef: Any) -> bool:
-    """Whether `treedef` is the structure of a single leaf."""
-    return bool(treedef.num_nodes == 1 and treedef.num_leaves == 1)
-
-
-def treedef_tuple(treedefs: Iterable[Any]) -> Any:
-    """The structure of a tuple of trees of these structures."""
-    return backend.treedef_tuple(treedefs)
-
-
-def transpose(outer_treedef: Any, inner_treedef: Any, tree: Any) -> Any:
-    """Turn a tree of trees inside out; `inner_treedef` may be None, then it is the first inner tree's.
-
-    >>> transpose(structure([0, 0]), structure({"a": 0}), [{"a": 1}, {"a": 2}])
-    {'a': [1, 2]}
-    """
-    rows = outer_treedef.flatten_up_to(tree)
-    inner = structure(rows[0] if rows else None) if inner_treedef is None else inner_treedef
-    columns = zip(*[inner.flatten_up_to(row) for row in rows], strict=True)
-    transposed = [outer_treedef.unflatten(column) for column in columns]
-    return inner.unflatten(transposed if rows else [outer_treedef.unflatten(())] * inner.num_leaves)
 
 
 def broadcast_prefix(prefix_tree: Any, full_tree: Any, is_leaf: LeafTest = None) -> list[Any]:
@@ -564,22 +398,14 @@ def broadcast_prefix(prefix_tree: Any, full_tree: Any, is_leaf: LeafTest = None)
     [1, 2, 2]
     """
     prefix_leaves, treedef = flatten(prefix_tree, is_leaf)
-    subtrees = _flatten_up_to(treedef, prefix_tree, full_tree, is_leaf)
+    subtrees = flatten_up_to(treedef, prefix_tree, full_tree, is_leaf)
     return [leaf for leaf, subtree in zip(prefix_leaves, subtrees, strict=True) for _ in leaves(subtree)]
-
-
-def broadcast(prefix_tree: Any, full_tree: Any, is_leaf: LeafTest = None) -> Any:
-    """`broadcast_prefix` as a tree of `full_tree`'s structure.
-
-    >>> broadcast((1, 2), (0, [0, 0]))
-    (1, [2, 2])
-    """
-    return structure(full_tree).unflatten(broadcast_prefix(prefix_tree, full_tree, is_leaf))
 
 
 # ---- Where two structures differ
 
-def _flatten_up_to(treedef: Any, prefix_tree: Any, full_tree: Any, is_leaf: LeafTest) -> list[Any]:
+def flatten_up_to(treedef: Any, prefix_tree: Any, full_tree: Any, is_leaf: LeafTest = None) -> list[Any]:
+    """The subtrees of `full_tree` at the leaves of `prefix_tree`, whose structure is `treedef`; `TreeError` if none."""
     try:
         return list(treedef.flatten_up_to(full_tree))
     except (ValueError, TypeError) as error:
@@ -598,9 +424,9 @@ def prefix_error(prefix_tree: Any, full_tree: Any, is_leaf: LeafTest = None, nam
 
 
 def _difference(path: tuple[Any, ...], prefix: Any, full: Any, is_leaf: LeafTest) -> tuple[Any, str] | None:
-    if treedef_is_leaf(structure(prefix, lambda x: x is not prefix or (is_leaf is not None and is_leaf(x)))):
-        return None
     keys, children, data = _one_level(prefix)
+    if data is None or (is_leaf is not None and is_leaf(prefix)):
+        return None
     _, full_children, full_data = _one_level(full)
     if data != full_data or len(children) != len(full_children):
         return path, _describe_difference(prefix, full)
@@ -637,18 +463,3 @@ def _describe(tree: Any) -> str:
 
 def _type_name(cls: type) -> str:
     return "None" if cls is type(None) else cls.__name__
-
-
-# ---- Functions as trees
-
-class Partial(functools.partial[Any]):
-    """`functools.partial` that is a pytree: its arguments are children, its function is part of the structure.
-
-    >>> leaves(Partial(max, 1, 2))
-    [1, 2]
-    """
-
-
-register_pytree_with_keys(
-    Partial, lambda tree: (((GetAttrKey("args"), tree.args), (GetAttrKey("keywords"), tree.keywords)), tree.func),
-    lambda func, children: Partial(func, *children[0], **children[1]))

@@ -7,12 +7,13 @@ registered with `jax.tree_util` are nodes here too.  Arrays are leaves.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from minijax import pytree
 from minijax.errors import MinijaxTypeError
-from minijax.pytree import all, broadcast, flatten, leaves, map, reduce, structure, unflatten
+from minijax.pytree import flatten, leaves, map, structure, unflatten
 
 __all__ = ["all", "broadcast", "flatten", "flatten_with_path", "leaves", "leaves_with_path", "map", "map_with_path",
            "reduce", "reduce_associative", "static", "structure", "transpose", "unflatten"]
@@ -33,7 +34,7 @@ def _mark_leaves(path: tuple[Any, ...], tree: Any, is_leaf: Callable[[Any, Any],
     if is_leaf(path, tree):
         return _Marked(path, tree)
     children, treedef = pytree.flatten_with_path(tree, lambda x: x is not tree)
-    if pytree.treedef_is_leaf(treedef):
+    if treedef.node_data() is None:
         return _Marked(path, tree)
     return treedef.unflatten([_mark_leaves((*path, *key), child, is_leaf) for key, child in children])
 
@@ -71,11 +72,29 @@ def map_with_path(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Callabl
     >>> map_with_path(lambda path, x: len(path) * x, (1, [10]))
     (1, [20])
     """
-    if is_leaf is None or not is_leaf_takes_path:
-        return pytree.map_with_path(f, tree, *rest, is_leaf=is_leaf)
-    pairs, treedef = flatten_with_path(tree, is_leaf, True)
-    columns = [treedef.flatten_up_to(other) for other in rest]
+    pairs, treedef = flatten_with_path(tree, is_leaf, is_leaf_takes_path)
+    columns = [pytree.flatten_up_to(treedef, tree, other, None if is_leaf_takes_path else is_leaf) for other in rest]
     return treedef.unflatten([f(*pair, *row) for pair, *row in zip(pairs, *columns, strict=True)])
+
+
+def all(tree: Any, *, is_leaf: Callable[[Any], bool] | None = None) -> bool:
+    """Whether every leaf is true.
+
+    >>> all({"a": True, "b": [1, 0]})
+    False
+    """
+    return False not in [bool(leaf) for leaf in leaves(tree, is_leaf)]
+
+
+def reduce(function: Callable[[Any, Any], Any], tree: Any, initializer: Any = _UNSET,
+           is_leaf: Callable[[Any], bool] | None = None) -> Any:
+    """`functools.reduce` over the leaves.
+
+    >>> reduce(max, {"a": 3, "b": [5, 4]})
+    5
+    """
+    start = () if initializer is _UNSET else (initializer,)
+    return functools.reduce(function, leaves(tree, is_leaf), *start)
 
 
 def reduce_associative(operation: Callable[[Any, Any], Any], tree: Any, *, identity: Any = _UNSET,
@@ -118,7 +137,20 @@ def transpose(outer_treedef: Any, inner_treedef: Any, pytree_to_transpose: Any) 
     >>> transpose(structure([0, 0]), None, [{"a": 1}, {"a": 2}])
     {'a': [1, 2]}
     """
-    return pytree.transpose(outer_treedef, inner_treedef, pytree_to_transpose)
+    rows = outer_treedef.flatten_up_to(pytree_to_transpose)
+    inner = structure(rows[0] if rows else None) if inner_treedef is None else inner_treedef
+    columns = zip(*[inner.flatten_up_to(row) for row in rows], strict=True)
+    transposed = [outer_treedef.unflatten(column) for column in columns]
+    return inner.unflatten(transposed if rows else [outer_treedef.unflatten(())] * inner.num_leaves)
+
+
+def broadcast(prefix_tree: Any, full_tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
+    """Repeat each leaf of a prefix for all leaves in its place; the result has `full_tree`'s structure.
+
+    >>> broadcast((1, 2), (0, [0, 0]))
+    (1, [2, 2])
+    """
+    return structure(full_tree).unflatten(pytree.broadcast_prefix(prefix_tree, full_tree, is_leaf))
 
 
 def one_level(tree: Any) -> tuple[list[tuple[Any, Any]], Any]:

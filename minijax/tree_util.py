@@ -6,13 +6,15 @@ classes of path keys belong to the installed registry, so they are looked up whe
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+import functools
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from minijax import pytree
-from minijax.errors import MinijaxValueError
-from minijax.pytree import (Partial, all_leaves, keystr, register_dataclass, register_pytree_node,
-                            register_pytree_node_class, register_pytree_with_keys, register_pytree_with_keys_class,
-                            register_static, treedef_is_leaf, treedef_tuple)
+from minijax.errors import MinijaxTypeError, MinijaxValueError
+from minijax.pytree import keystr, register_pytree_node
 from minijax.tree import (all as tree_all, broadcast as tree_broadcast, flatten as tree_flatten,
                           flatten_with_path as tree_flatten_with_path, leaves as tree_leaves,
                           leaves_with_path as tree_leaves_with_path, map as tree_map,
@@ -31,34 +33,136 @@ __all__ = [  # noqa: F822 (some by __getattr__)
 
 KeyEntry = Any
 KeyPath = tuple[KeyEntry, ...]
+Class = TypeVar("Class", bound=type)
 
 
-class _Unnamed:
-    """A node that gives its child no name: its key is a `FlattenedIndexKey`."""
+# ---- Registration
 
-    def __init__(self, child: Any) -> None:
-        self.child = child
+def register_pytree_with_keys(nodetype: type, flatten_with_keys: Callable[[Any], tuple[Iterable[Any], Any]],
+                              unflatten_func: Callable[[Any, Any], Any],
+                              flatten_func: Callable[[Any], tuple[Iterable[Any], Any]] | None = None) -> None:
+    """`register_pytree_node` for a class that names its children; `flatten_func` is a faster way without names."""
+    def without_keys(tree: Any) -> tuple[list[Any], Any]:
+        pairs, data = flatten_with_keys(tree)
+        return [child for _, child in pairs], data
+
+    register_pytree_node(nodetype, flatten_func or without_keys, unflatten_func, flatten_with_keys)
 
 
-class _Named(_Unnamed):
-    """A node that names its child as an attribute: its key is a `GetAttrKey`."""
+def register_pytree_node_class(cls: Class) -> Class:
+    """Class decorator: a node taken apart by its methods `tree_flatten` and (class method) `tree_unflatten`."""
+    register_pytree_node(cls, operator.methodcaller("tree_flatten"), cls.tree_unflatten)  # type: ignore[attr-defined]
+    return cls
 
 
-pytree.register_pytree_node(_Unnamed, lambda x: ((x.child,), None), lambda _, children: _Unnamed(*children))
-pytree.register_dataclass(_Named, ["child"], [])
-_key_examples = {"SequenceKey": [0], "DictKey": {"k": 0}, "GetAttrKey": _Named(0), "FlattenedIndexKey": _Unnamed(0)}
+def register_pytree_with_keys_class(cls: Class) -> Class:
+    """Class decorator: as `register_pytree_node_class`, with the method `tree_flatten_with_keys`."""
+    flatten = operator.methodcaller("tree_flatten") if hasattr(cls, "tree_flatten") else None
+    register_pytree_with_keys(cls, operator.methodcaller("tree_flatten_with_keys"),
+                              cls.tree_unflatten, flatten)  # type: ignore[attr-defined]
+    return cls
 
+
+def register_dataclass(nodetype: Class, data_fields: Sequence[str] | None = None,
+                       meta_fields: Sequence[str] | None = None, drop_fields: Sequence[str] = ()) -> Class:
+    """Make a dataclass a node: its `data_fields` are children, its `meta_fields` part of the structure.
+
+    Without lists, a field is data unless it is `field(metadata={"static": True})`.
+    Raises `ValueError` if the lists do not name every field once.
+    """
+    if (data_fields is None) != (meta_fields is None):
+        raise MinijaxTypeError("register_dataclass takes both data_fields and meta_fields, or neither.")
+    if data_fields is None and not dataclasses.is_dataclass(nodetype):
+        raise MinijaxTypeError(f"{nodetype} is not a dataclass: name its data_fields and meta_fields.")
+    if dataclasses.is_dataclass(nodetype):
+        fields = [f for f in dataclasses.fields(nodetype) if f.init and f.name not in drop_fields]
+        if data_fields is None:
+            data_fields = [f.name for f in fields if not f.metadata.get("static", False)]
+            meta_fields = [f.name for f in fields if f.metadata.get("static", False)]
+        _check_fields(nodetype, {f.name for f in fields}, [*data_fields, *meta_fields])  # type: ignore[misc]
+    _register_fields(nodetype, tuple(data_fields), tuple(meta_fields))  # type: ignore[arg-type]
+    return nodetype
+
+
+def _check_fields(cls: type, expected: set[str], given: list[str]) -> None:
+    missing, unexpected = sorted(expected - set(given)), sorted(set(given) - expected)
+    if missing or unexpected:
+        raise MinijaxValueError(
+            f"data_fields and meta_fields must together name every init field of {cls.__name__} once. "
+            f"Missing: {missing}; unexpected: {unexpected}. Fields to leave out go into drop_fields.")
+
+
+def _register_fields(cls: type, data_fields: tuple[str, ...], meta_fields: tuple[str, ...]) -> None:
+    def flatten(tree: Any) -> tuple[list[Any], tuple[Any, ...]]:
+        return [getattr(tree, name) for name in data_fields], tuple([getattr(tree, name) for name in meta_fields])
+
+    def flatten_with_keys(tree: Any) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
+        children, data = flatten(tree)
+        return [(_attribute_key(name), child) for name, child in zip(data_fields, children, strict=True)], data
+
+    def unflatten(data: tuple[Any, ...], children: Sequence[Any]) -> Any:
+        return cls(**dict(zip((*meta_fields, *data_fields), (*data, *children), strict=True)))
+
+    register_pytree_node(cls, flatten, unflatten, flatten_with_keys)
+
+
+def register_static(cls: Class) -> Class:
+    """Class decorator: an instance is a node without children, part of the structure; it needs == and hash."""
+    register_pytree_node(cls, lambda tree: ((), tree), lambda tree, children: tree, lambda tree: ((), tree))
+    return cls
+
+
+# ---- What belongs to the installed registry
 
 def __getattr__(name: str) -> Any:
     """What belongs to the installed registry."""
-    if name in _key_examples:
-        ((key,), _), = pytree.leaves_with_path(_key_examples[name])
-        return type(key)
+    keys = {cls.__name__: cls for cls in pytree.backend.key_classes}
+    if name in keys:
+        return keys[name]
     if name == "PyTreeDef":
         return pytree.backend.PyTreeDef
     if name == "default_registry":
         return pytree.backend
     raise AttributeError(f"module 'minijax.tree_util' has no attribute {name!r}")
+
+
+def _attribute_key(name: str) -> Any:
+    return __getattr__("GetAttrKey")(name)
+
+
+class Partial(functools.partial[Any]):
+    """`functools.partial` that is a pytree: its arguments are children, its function is part of the structure.
+
+    >>> tree_leaves(Partial(max, 1, 2))
+    [1, 2]
+    """
+
+
+register_pytree_with_keys(
+    Partial,
+    lambda tree: (((_attribute_key("args"), tree.args), (_attribute_key("keywords"), tree.keywords)), tree.func),
+    lambda func, children: Partial(func, *children[0], **children[1]))
+
+
+# ---- Structures and levels
+
+def all_leaves(iterable: Iterable[Any], is_leaf: Callable[[Any], bool] | None = None) -> bool:
+    """Whether no item of `iterable` is a container.
+
+    >>> all_leaves([1, 2]), all_leaves([1, (2,)])
+    (True, False)
+    """
+    return False not in [treedef_is_leaf(tree_structure(item, is_leaf)) for item in iterable]
+
+
+def treedef_is_leaf(treedef: Any) -> bool:
+    """Whether `treedef` is the structure of a single leaf."""
+    return treedef.node_data() is None
+
+
+def treedef_tuple(treedefs: Iterable[Any]) -> Any:
+    """The structure of a tuple of trees of these structures."""
+    return pytree.backend.treedef_tuple(treedefs)
 
 
 def treedef_children(treedef: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The own pytree registry against `jax.tree_util`."""
+"""The own pytree registry, and what `minijax.tree` and `tree_util` build on it, against `jax.tree_util`."""
 
 import collections
 import dataclasses
@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import minijax.tree as trees_api
+import minijax.tree_util as tree_util
 from minijax import pytree
 from minijax.errors import MinijaxTypeError, MinijaxValueError, TreeError
 
@@ -37,11 +39,12 @@ class Option:
 
 
 def register_both(register):
-    """Register with our functions and with JAX's, whatever backend is installed."""
+    """Register with JAX's functions, and with ours in the own registry."""
     register(jax.tree_util)
-    if pytree.backend.needs_leaf_test:
-        return
-    register(pytree)
+    before = pytree.backend
+    pytree.install(own)
+    register(tree_util)
+    pytree.install(before)
 
 
 register_both(lambda to: to.register_pytree_node(Pair, lambda p: (p.children, "aux"), lambda aux, c: Pair(*c)))
@@ -130,32 +133,32 @@ def test_map_and_its_relatives():
     tree = {"b": (1, 2), "a": [3, None]}
     assert pytree.map(lambda x, y: (x, y), (1, [2]), ("p", ["q"])) == ((1, "p"), [(2, "q")])
     assert pytree.map(lambda x: x is None, [None, 1], is_leaf=lambda x: x is None) == [True, False]
-    assert pytree.map_with_path(lambda path, x, y: (pytree.keystr(path), x + y), tree, tree) == {
+    assert trees_api.map_with_path(lambda path, x, y: (pytree.keystr(path), x + y), tree, tree) == {
         "b": (("['b'][0]", 2), ("['b'][1]", 4)), "a": [("['a'][0]", 6), None]}
-    assert pytree.reduce(lambda x, y: x - y, tree) == 3 - 1 - 2
-    assert pytree.reduce(lambda x, y: x + y, [], 5) == 5
-    assert pytree.all({"a": True, "b": [1]}) and not pytree.all([True, 0])
-    assert pytree.all_leaves([1, 2]) and not pytree.all_leaves([1, ()])
-    assert pytree.treedef_is_leaf(pytree.structure(1)) and not pytree.treedef_is_leaf(pytree.structure(None))
+    assert trees_api.reduce(lambda x, y: x - y, tree) == 3 - 1 - 2
+    assert trees_api.reduce(lambda x, y: x + y, [], 5) == 5
+    assert trees_api.all({"a": True, "b": [1]}) and not trees_api.all([True, 0])
+    assert tree_util.all_leaves([1, 2]) and not tree_util.all_leaves([1, ()])
+    assert tree_util.treedef_is_leaf(pytree.structure(1)) and not tree_util.treedef_is_leaf(pytree.structure(None))
     pair = (pytree.structure(1), pytree.structure([1]))
-    assert pytree.treedef_tuple(pair) == pytree.structure((1, [2]))
+    assert tree_util.treedef_tuple(pair) == pytree.structure((1, [2]))
     assert pytree.structure([0, 0]).compose(pytree.structure((1,))) == pytree.structure([(0,), (0,)])
 
 
 def test_transpose():
     rows = [{"a": 1, "b": (2,)}, {"a": 3, "b": (4,)}]
     expected = {"a": [1, 3], "b": ([2, 4],)}
-    assert pytree.transpose(pytree.structure([0, 0]), pytree.structure(rows[0]), rows) == expected
-    assert pytree.transpose(pytree.structure([0, 0]), None, rows) == expected
-    assert pytree.transpose(pytree.structure([]), pytree.structure((0, 0)), []) == ([], [])
+    assert trees_api.transpose(pytree.structure([0, 0]), pytree.structure(rows[0]), rows) == expected
+    assert trees_api.transpose(pytree.structure([0, 0]), None, rows) == expected
+    assert trees_api.transpose(pytree.structure([]), pytree.structure((0, 0)), []) == ([], [])
     with pytest.raises(TreeError):
-        pytree.transpose(pytree.structure([0, 0]), None, [{"a": 1}, {"b": 2}])
+        trees_api.transpose(pytree.structure([0, 0]), None, [{"a": 1}, {"b": 2}])
 
 
 @pytest.mark.parametrize("prefix, full", [
     ((1, 2), (3, [4, {"a": 5}])), (1, {"a": [1, 2]}), ((1, None), (2, None)), ([1, (2, 3)], [(), ([1, 2], None)])])
 def test_broadcast_as_jax(prefix, full):
-    assert pytree.broadcast(prefix, full) == jax.tree.broadcast(prefix, full)
+    assert trees_api.broadcast(prefix, full) == jax.tree.broadcast(prefix, full)
     assert pytree.broadcast_prefix(prefix, full) == jax.tree_util.tree_leaves(jax.tree.broadcast(prefix, full))
 
 
@@ -190,13 +193,13 @@ def test_errors():
     with pytest.raises(MinijaxTypeError, match="takes a class and two functions"):
         pytree.register_pytree_node(Pair, 1, 2)
     with pytest.raises(MinijaxValueError, match=r"Missing: \['b', 'size'\]; unexpected: \['z'\]"):
-        pytree.register_dataclass(Layer, ["w"], ["z"])
+        tree_util.register_dataclass(Layer, ["w"], ["z"])
     with pytest.raises(TypeError):
-        pytree.reduce(lambda x, y: x, [])
+        trees_api.reduce(lambda x, y: x, [])
 
 
 def test_class_decorators():
-    @pytree.register_pytree_node_class
+    @tree_util.register_pytree_node_class
     class Box:
         def __init__(self, value):
             self.value = value
@@ -208,7 +211,7 @@ def test_class_decorators():
         def tree_unflatten(cls, aux, children):
             return cls(*children)
 
-    @pytree.register_pytree_with_keys_class
+    @tree_util.register_pytree_with_keys_class
     class KeyedBox(Box):
         def tree_flatten_with_keys(self):
             return ((pytree.GetAttrKey("value"), self.value),), "box"
@@ -218,32 +221,17 @@ def test_class_decorators():
     assert pytree.keystr(pytree.leaves_with_path(KeyedBox([1]))[0][0]) == ".value[0]"
 
 
-def test_partial_is_a_tree():
-    add = pytree.Partial(lambda x, y, z: x + y + z, 1, z=3)
-    assert pytree.leaves(add) == [1, 3]
-    assert pytree.map(lambda x: 10 * x, add)(2) == 42
-
-
-def test_another_backend_takes_over_registrations_and_stops_at_arrays():
+def test_another_backend_takes_over_registrations():
     class Recorder(pytree.Backend):
-        needs_leaf_test = True
-
         def __init__(self):
             self.classes = []
 
         def register_node(self, cls, *functions):
             self.classes.append(cls)
 
-        def register_dataclass(self, cls, *fields):
-            self.classes.append(cls)
-
-    recorder, before = Recorder(), pytree._leaf_type
+    recorder = Recorder()
     pytree.forward_registrations(recorder)
-    assert pytree.Partial in recorder.classes
+    assert tree_util.Partial in recorder.classes
     pytree.install(recorder)
-    try:
-        pytree.set_leaf_type(list)
-        assert pytree.leaves(([1, 2], 3)) == [[1, 2], 3]
-        assert pytree.leaves(([1], {"a": 1}, (2,)), is_leaf=lambda x: isinstance(x, dict)) == [[1], {"a": 1}, 2]
-    finally:
-        pytree.set_leaf_type(before)
+    tree_util.register_pytree_node(frozenset, lambda s: (tuple(s), None), lambda data, children: frozenset(children))
+    assert frozenset in recorder.classes and pytree.leaves(frozenset([1])) == [frozenset([1])]

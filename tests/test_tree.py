@@ -141,8 +141,10 @@ def test_classes_registered_here_work_there():
 
 
 def test_partial():
-    doubled = tree.map(lambda x: 2 * x, tree_util.Partial(np.add, 1, 2))
-    assert doubled() == 6
+    add = tree_util.Partial(np.add, 1, 2)
+    assert [tree_util.keystr(path) for path, _ in tree.leaves_with_path(add)] == [".args[0]", ".args[1]"]
+    assert tree.map(lambda x: 2 * x, add)() == 6
+    assert tree.map(lambda x: 10 * x, tree_util.Partial(lambda x, y: x + y, 1, y=3))() == 40
 
 
 def test_errors_name_what_differs():

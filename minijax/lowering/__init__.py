@@ -42,7 +42,6 @@ def install() -> None:
         trees = JaxTrees()
         pytree.forward_registrations(trees)
         pytree.install(trees)
-        pytree.set_leaf_type(Array)
         lower_call(jit_p)
         custom.install()
         evaluators["xla"] = evaluate_xla

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,14 +11,30 @@ from jax import tree_util
 from minijax.tracing.array import Array
 
 
+def is_array(tree: Any) -> bool:
+    """Where flattening stops: to JAX, an `Array` is a node."""
+    return type(tree) is Array
+
+
+def or_array(is_leaf: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """The user's test for leaves, and ours."""
+    return lambda tree: type(tree) is Array or is_leaf(tree)
+
+
 class JaxTrees:
     """The methods of `pytree.Backend`, answered by JAX."""
 
-    needs_leaf_test = True
     PyTreeDef = tree_util.PyTreeDef
-    flatten = staticmethod(tree_util.tree_flatten)
-    flatten_with_path = staticmethod(tree_util.tree_flatten_with_path)
+    key_classes = tree_util.SequenceKey, tree_util.DictKey, tree_util.GetAttrKey, tree_util.FlattenedIndexKey
     treedef_tuple = staticmethod(tree_util.treedef_tuple)
+
+    def flatten(self, tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], Any]:
+        """Leaves and structure."""
+        return tree_util.tree_flatten(tree, is_array if is_leaf is None else or_array(is_leaf))
+
+    def flatten_with_path(self, tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], Any]:
+        """(path, leaf) pairs and structure."""
+        return tree_util.tree_flatten_with_path(tree, is_array if is_leaf is None else or_array(is_leaf))
 
     def register_node(self, cls: type, flatten: Callable[..., Any], unflatten: Callable[..., Any],
                       flatten_with_keys: Callable[..., Any] | None = None) -> None:
@@ -27,11 +43,6 @@ class JaxTrees:
             tree_util.register_pytree_node(cls, flatten, unflatten)
         else:
             tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
-
-    def register_dataclass(self, cls: type, data_fields: Sequence[str], meta_fields: Sequence[str],
-                           drop_fields: Iterable[str]) -> None:
-        """Make instances of a dataclass nodes, for JAX too."""
-        tree_util.register_dataclass(cls, list(data_fields), list(meta_fields), list(drop_fields))
 
 
 def register_array() -> None:
