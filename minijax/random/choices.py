@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import operator
 from typing import Any
 
 import numpy as np
 
-from minijax.api.jit import fused
 from minijax.errors import MinijaxIndexError, MinijaxTypeError, MinijaxValueError, ShapeError
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
@@ -20,19 +18,17 @@ from minijax.ops.conversion import convert_element_type
 from minijax.ops.elementwise import log
 from minijax.ops.families import add, broadcast_in_dim, moveaxis, mul, reshape
 from minijax.ops.indexing import GatherDimensionNumbers, GatherScatterMode, gather
-from minijax.ops.operators import broadcast_shapes, broadcast_to
+from minijax.ops.promotion import broadcast_shapes, broadcast_to
 from minijax.ops.reductions import argmax
 from minijax.ops.scans import cumsum
 from minijax.ops.slicing import slice_
 from minijax.ops.sorting import sort
 from minijax.ops.structural import iota, zeros_of
 from minijax.random.distributions import as_mode, gumbel_of
-from minijax.random.keys import as_float, as_shape, check_key, refuse_sharding, two, words
+from minijax.random.keys import as_float, as_shape, check_key, kernel, refuse_sharding, two, words
 from minijax.random.uniform import as_operand, randint_of, uniform_of
 from minijax.tracing.array import is_value, typeof
 from minijax.util import size_of
-
-kernel = functools.partial(fused, static_argnames=("shape", "axis", "dtype", "mode", "count", "independent", "replace"))
 
 
 def canonical(name: str, axis: Any, ndim: int, error: Any = MinijaxValueError) -> int:
@@ -123,7 +119,7 @@ def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False, *, o
         raise MinijaxTypeError(f"random.permutation takes an int or an array, got the scalar {x!r}.")
     count = max(operator.index(x), 0)
     canonical("permutation", axis, 1)
-    return _permuted_range(key, count, typeof(x).dtype)
+    return _permuted_range(key, count, dtypes.canonical_dtype(int))
 
 
 # ---- choice
@@ -175,10 +171,8 @@ def choice(key: Any, a: Any, shape: Any = (), replace: bool = True, p: Any = Non
     shape = as_shape("choice", shape)
     axis = 0 if x is None else canonical("choice", axis, len(typeof(x).shape))
     count = operator.index(int(a)) if x is None else typeof(x).shape[axis]
-    kept = () if x is None else typeof(x).shape
     if not size_of(shape):
-        dtype = dtypes.canonical_dtype(int) if x is None else typeof(x).dtype
-        return zeros_of(ArrayType((*kept[:axis], *shape, *kept[axis + 1:]), dtype))
+        return zeros_of(ArrayType(shape, dtypes.canonical_dtype(int) if x is None else typeof(x).dtype))
     _check_population(count, size_of(shape), replace)
     indices = _indices(key, count, shape, replace, p, as_mode("choice", mode))
     return indices if x is None else _take(x, indices, axis)
@@ -245,9 +239,9 @@ def categorical(key: Any, logits: Any, axis: int = -1, shape: Any = None, replac
     _check_batch(shape, batch)
     count = size_of(shape[:len(shape) - len(batch)])
     if not replace and count > own[axis]:
-        raise MinijaxValueError(f"random.categorical cannot pick {count} of {own[axis]} categories without replacement.")
-    kernel = _categorical if replace else _distinct_categories
-    return kernel(key, logits, axis, shape, as_mode("categorical", mode), dtypes.canonical_dtype(int))
+        raise MinijaxValueError(f"random.categorical cannot pick {count} of {own[axis]} categories, all different.")
+    pick = _categorical if replace else _distinct_categories
+    return pick(key, logits, axis, shape, as_mode("categorical", mode), dtypes.canonical_dtype(int))
 
 
 def _check_batch(shape: tuple[int, ...], batch: tuple[int, ...]) -> None:

@@ -1,18 +1,16 @@
 """Distributions of real numbers, each made of uniform numbers by a formula.
 
-Kernels are compiled as one when called eagerly; under a trace programs show their ops.
+A kernel draws the numbers; the public function beside it checks the arguments.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
-from minijax.api.jit import fused
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.ir import dtypes
 from minijax.ops.arithmetic import div, max as maximum, min as minimum, neg, nextafter, sign, sub
@@ -20,13 +18,12 @@ from minijax.ops.comparison import ge, lt, select_n
 from minijax.ops.conversion import convert_element_type, stop_gradient
 from minijax.ops.elementwise import abs, erf, erf_inv, log, log1p, tan
 from minijax.ops.families import add, mul, reshape
-from minijax.ops.operators import broadcast_shapes
+from minijax.ops.promotion import broadcast_shapes
 from minijax.ops.slicing import slice_
-from minijax.random.keys import as_float, as_shape, check_key, refuse_sharding, two, words
+from minijax.random.keys import as_float, as_shape, check_key, kernel, refuse_sharding, two, words
 from minijax.random.uniform import as_dtype, as_operand, check_broadcast, spread, uniform_of
 from minijax.tracing.array import typeof
 
-kernel = functools.partial(fused, static_argnames=("shape", "dtype", "mode"))
 _MODES = ("low", "high")
 
 
@@ -68,8 +65,9 @@ def _real_normal(key_words: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 def _normal(key: Any, shape: Any, dtype: Any) -> Any:
     if not dtypes.is_complex(dtype):
         return _real_normal(words(key), shape, dtype)
-    real, imag = (convert_element_type(_real_normal(k, shape, dtypes.real_dtype(dtype)), dtype) for k in two(words(key)))
-    return div(add(real, mul(dtype.type(1j), imag)), dtype.type(np.sqrt(dtypes.real_dtype(dtype).type(2))))
+    part = dtypes.real_dtype(dtype)
+    real, imag = (convert_element_type(_real_normal(k, shape, part), dtype) for k in two(words(key)))
+    return div(add(real, mul(dtype.type(1j), imag)), dtype.type(np.sqrt(part.type(2))))
 
 
 def normal(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:

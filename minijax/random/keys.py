@@ -6,14 +6,14 @@ kind it got.  Functions take one key: use `vmap` for an array of keys.
 
 from __future__ import annotations
 
-import functools
+import inspect
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from minijax.api.jit import fused
+from minijax.api.jit import jit
 from minijax.errors import MinijaxTypeError, MinijaxValueError, ShapeError
 from minijax.ir import dtypes
 from minijax.ops import random as ops
@@ -23,6 +23,16 @@ from minijax.ops.slicing import slice_
 from minijax.tracing.array import is_value, typeof
 
 _IMPLEMENTATION = "threefry2x32"
+_STATIC = ("shape", "dtype", "mode", "axis", "count", "independent", "typed")
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` jitted, so that it gives the same bits eagerly, under `vmap` and in larger programs.
+
+    Parameters with the names in `_STATIC` are static.
+    """
+    return jit(function, static_argnames=tuple([name for name in inspect.signature(function).parameters
+                                                if name in _STATIC]))
 
 
 # ---- Checking
@@ -102,7 +112,7 @@ def _check_implementation(name: str, impl: Any) -> None:
                                 f"{_IMPLEMENTATION!r}; leave impl out.")
 
 
-@functools.partial(fused, static_argnames=("typed",))
+@kernel
 def _seed(value: Any, typed: bool) -> Any:
     return ops.random_wrap(ops.seed(value)) if typed else ops.seed(value)
 
@@ -148,7 +158,7 @@ def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Any:
 
 # ---- Keys from keys
 
-@functools.partial(fused, static_argnames=("shape",))
+@kernel
 def _split(key: Any, shape: tuple[int, ...]) -> Any:
     return like(key, ops.split(words(key), shape))
 
@@ -163,7 +173,7 @@ def split(key: Any, num: int | Sequence[int] = 2) -> Any:
     return _split(key, as_shape("split", num))
 
 
-@fused
+@kernel
 def _fold_in(key: Any, data: Any) -> Any:
     return like(key, ops.fold_in(words(key), data))
 
@@ -186,7 +196,7 @@ def fold_in(key: Any, data: Any) -> Any:
     return _fold_in(key, np.uint32(data) if isinstance(data, int) else data)
 
 
-@fused
+@kernel
 def _words(keys: Any) -> Any:
     return copy_of(words(keys))
 
@@ -201,7 +211,7 @@ def key_data(keys: Any) -> Any:
     return _words(keys)
 
 
-_wrap = fused(ops.random_wrap)
+_wrap = kernel(ops.random_wrap)
 
 
 def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -> Any:
@@ -235,7 +245,7 @@ def key_dtype(impl_spec: Any = None) -> Any:
     return dtypes.key_dtypes["fry"]
 
 
-_clone = fused(copy_of)
+_clone = kernel(copy_of)
 
 
 def clone(key: Any) -> Any:

@@ -6,13 +6,11 @@ functions ending in `_of` take a key's words.
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
-from minijax.api.jit import fused
 from minijax.errors import DtypeError, MinijaxTypeError, MinijaxValueError, ShapeError
 from minijax.ir import dtypes
 from minijax.ops import random as ops
@@ -21,11 +19,9 @@ from minijax.ops.bits import bitwise_and, bitwise_or, shift_right_logical
 from minijax.ops.comparison import gt, le, select_n
 from minijax.ops.conversion import bitcast_convert_type, convert_element_type
 from minijax.ops.families import add, mul
-from minijax.ops.operators import broadcast_operands, broadcast_shapes, broadcast_to
-from minijax.random.keys import as_float, as_shape, check_key, refuse_sharding, two, words
+from minijax.ops.promotion import broadcast_operands, broadcast_to
+from minijax.random.keys import as_float, as_shape, check_key, kernel, refuse_sharding, two, words
 from minijax.tracing.array import is_value, typeof
-
-kernel = functools.partial(fused, static_argnames=("shape", "dtype"))
 
 
 def as_operand(name: str, argument: str, x: Any) -> Any:
@@ -39,9 +35,10 @@ def as_operand(name: str, argument: str, x: Any) -> Any:
 def check_broadcast(name: str, argument: str, x: Any, shape: tuple[int, ...]) -> None:
     """Raise `ShapeError` unless an argument broadcasts to the shape of the result."""
     own = typeof(x).shape
-    if own and broadcast_shapes(f"random.{name}", (own, shape)) != shape:
+    aligned = zip(reversed(own), reversed(shape), strict=False)
+    if len(own) > len(shape) or any(n not in (1, m) for n, m in aligned):
         raise ShapeError(f"random.{name}: {argument} of shape {own} does not fit shape={shape}. "
-                         "Give a shape that it broadcasts to, or none.")
+                         "Give a shape that it broadcasts to.")
 
 
 def spread(x: Any, shape: tuple[int, ...]) -> Any:
@@ -81,7 +78,7 @@ def uniform_of(key_words: Any, shape: tuple[int, ...], dtype: Any, low: Any = 0.
 
 def as_dtype(x: Any, dtype: Any) -> Any:
     """A number at a dtype."""
-    return dtype.type(x) if isinstance(x, (bool, int, float)) else convert_element_type(x, dtype)
+    return convert_element_type(x, dtype) if hasattr(x, "shape") and not isinstance(x, np.generic) else dtype.type(x)
 
 
 def _unit_interval(key_words: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -149,7 +146,8 @@ def _randint(key: Any, low: Any, high: Any, shape: Any, dtype: Any) -> Any:
     wide = dtype if dtype.itemsize >= 4 else dtypes.int32
     if wide != dtype:
         bounds = np.iinfo(dtype)
-        low, high = clip(to_integer(low), bounds.min, bounds.max), clip(to_integer(high), bounds.min, bounds.max + 1)
+        low, high = (convert_element_type(x, wide) for x in (low, high))
+        low, high = clip(low, bounds.min, bounds.max), clip(high, bounds.min, bounds.max + 1)
     drawn = randint_of(words(key), to_integer(low), to_integer(high), shape, wide)
     return convert_element_type(drawn, dtype)
 
