@@ -1,0 +1,6 @@
+"""L9: the main job.  Handwritten digits, classified by a network that is trained through minijax alone.
+
+    digits.py   the data          model.py    the network, its loss       adam.py   the optimizer
+    train.py    the loop          report.py   what is printed             plot.py   the picture
+    main.py     the command line
+"""
