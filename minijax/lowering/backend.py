@@ -58,7 +58,10 @@ class XlaBackend(Backend):
 
     def is_deleted(self, value: Any) -> bool:
         """Whether the memory of `value` has been given away."""
-        return isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer) and value.is_deleted()
+        try:
+            return isinstance(value, jax.Array) and value.is_deleted()
+        except jax.errors.ConcretizationTypeError:  # inside somebody's jax.jit: nothing is deleted yet
+            return False
 
     def describe(self, value: Any) -> str:
         """Repr of a value without its class name, as JAX's arrays print."""

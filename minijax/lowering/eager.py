@@ -11,7 +11,7 @@ from minijax.ir.op import Op
 from minijax.lowering.nans import check_nans
 from minijax.lowering.table import apply_rule
 from minijax.lowering.values import bare
-from minijax.tracing.array import Array, typeof
+from minijax.tracing.array import Array, check_not_donated, typeof
 from minijax.util import bounded
 
 # Key: the op, and its parameters if it has any.  jax.jit keys on types below that.
@@ -38,6 +38,7 @@ def evaluate_xla(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple
     try:
         outs = kernel(*[x.value if type(x) is Array else bare(x) for x in args])
     except Exception:
+        check_not_donated(args)
         op.infer(tuple([typeof(x) for x in args]), params)  # raises our own error, if the types are to blame
         raise
     return tuple([Array(x) for x in outs])

@@ -48,6 +48,8 @@ def _round(x: Any, rounding_method: int) -> Any:
 def _convert(x: Any, new_dtype: Any, weak_type: bool) -> Any:
     if jnp.iscomplexobj(x) and not dtypes.is_complex(new_dtype):
         x = lax.real(x)
+    if weak_type:  # which no function of jax.lax offers
+        return lax.convert_element_type_p.bind(jnp.asarray(x), new_dtype=new_dtype, weak_type=True, sharding=None)
     return lax.convert_element_type(x, new_dtype)
 
 
@@ -122,7 +124,7 @@ rules: dict[Op, Callable[..., Any]] = {
     elementwise.rsqrt_p: lax.rsqrt,
     elementwise.cbrt_p: lax.cbrt,
     elementwise.square_p: lax.square,
-    elementwise.integer_pow_p: lax.integer_pow,
+    arithmetic.integer_pow_p: lax.integer_pow,
     elementwise.pow_p: lax.pow,
     elementwise.abs_p: lax.abs,
 

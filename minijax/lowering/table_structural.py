@@ -58,7 +58,9 @@ def _scatter(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _threefry(*operands: Any) -> tuple[Any, ...]:
-    return tuple(jax.extend.random.threefry2x32_p.bind(*jax.numpy.broadcast_arrays(*operands)))  # type: ignore[no-untyped-call]
+    full = jax.numpy.broadcast_arrays(*operands)
+    keys = [jax.numpy.asarray(k) if jax.numpy.ndim(k) == 0 else f for k, f in zip(operands[:2], full[:2], strict=True)]
+    return tuple(jax.extend.random.threefry2x32_p.bind(*keys, *full[2:]))  # scalar keys are spread inside the kernel
 
 
 rules: dict[Op, Callable[..., Any]] = {

@@ -1,4 +1,4 @@
-"""Arithmetic: neg, sub, div, rem, sign, rounding, max, min, clamp.  (add and mul are in `families.py`.)
+"""Arithmetic: neg, sub, div, integer_pow, rem, sign, rounding, max, min, clamp.  (add and mul are in `families.py`.)
 
 At kinks derivatives follow JAX: operands that tie for `max` or `min` share the
 tangent, `sign` and the roundings have derivative zero, and `clamp` passes the
@@ -11,17 +11,44 @@ from typing import Any
 
 import numpy as np
 
+from minijax.errors import DtypeError
 from minijax.ir import dtypes
 from minijax.ir.op import Linear
+from minijax.ir.types import ArrayType
 from minijax.ops import reference
 from minijax.ops.bits import bitwise_and
 from minijax.ops.comparison import eq, gt, has_order, lt, not_a_key, select_n
-from minijax.ops.families import (add_p, any_number, binary_function, mul, nary, scalar_like, unary, unary_function,
-                                  unbroadcast)
+from minijax.ops.families import (accepts, add_p, any_number, binary_function, mul, nary, scalar_like, unary,
+                                  unary_function, unbroadcast)
+from minijax.tracing.source import at_line
 
 
 def _real_or_integer(dtype: Any) -> bool:
     return dtypes.is_float(dtype) or dtypes.is_integer(dtype)
+
+
+# ---- integer_pow ----
+
+def _integer_pow_type(x: ArrayType, *, y: int) -> tuple[ArrayType]:
+    accepts("integer_pow", x.dtype, any_number, "numeric")
+    if y < 0 and dtypes.is_integer(x.dtype):
+        raise DtypeError(f"integer_pow: integers have no power {y}{at_line()}. Convert with .astype('float32').")
+    return (x,)
+
+
+def _integer_pow_derivative(z: Any, x: Any, *, y: int) -> Any:
+    if y in (0, 1):
+        return scalar_like(x, float(y))
+    return mul(scalar_like(x, float(y)), x if y == 2 else integer_pow(x, y - 1))
+
+
+integer_pow_p = unary("integer_pow", reference.integer_pow, _integer_pow_derivative)
+integer_pow_p.type = _integer_pow_type
+
+
+def integer_pow(x: Any, y: int) -> Any:
+    """x to a whole power, known while tracing."""
+    return integer_pow_p.bind(x, y=y)[0]
 
 
 # ---- neg, sub, div ----
@@ -42,8 +69,14 @@ def _div_transpose(cts: Any, x: Any, y: Any) -> Any:
 neg_p = unary("neg", np.negative, jvp=lambda primals, tangents: (neg_p.bind(*primals), neg_p.bind(*tangents)),
               takes=any_number, transpose=_neg_transpose)
 sub_p = nary("sub", np.subtract, (lambda t, z, x, y: t, lambda t, z, x, y: neg(t)), transpose=_sub_transpose)
-div_p = nary("div", reference.div, (lambda t, z, x, y: div(t, y), lambda t, z, x, y: neg(mul(t, div(z, y)))),
-             transpose=_div_transpose)
+
+
+def _div_divisor_jvp(t: Any, z: Any, x: Any, y: Any) -> Any:
+    """-t x / y^2; by y^-2, which a compiler need not work out for every element of a broadcast y."""
+    return mul(mul(neg(t), x), integer_pow(y, -2))
+
+
+div_p = nary("div", reference.div, (lambda t, z, x, y: div(t, y), _div_divisor_jvp), transpose=_div_transpose)
 
 neg = unary_function(neg_p, "-x.")
 sub = binary_function(sub_p, "x - y.")

@@ -15,7 +15,8 @@ from minijax.errors import DtypeError
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
 from minijax.ops import reference
-from minijax.ops.arithmetic import add_any, clamp, div, max, min, neg, sign, sub
+from minijax.ops.arithmetic import (add_any, clamp, div, integer_pow, max, min, neg, sign,
+                                    sub)
 from minijax.ops.comparison import eq, ge, gt, le, lt, ne, select_n
 from minijax.ops.conversion import conj, convert_element_type, copy, real, stop_gradient
 from minijax.ops.families import (accepts, add, any_number, binary_function, elementwise_shape, mul, nary,
@@ -129,28 +130,6 @@ sqrt = unary_function(sqrt_p, "Square root.")
 rsqrt = unary_function(rsqrt_p, "1 / sqrt(x).")
 cbrt = unary_function(cbrt_p, "Cube root.")
 square = unary_function(square_p, "x * x.")
-
-
-def _integer_pow_type(x: ArrayType, *, y: int) -> tuple[ArrayType]:
-    accepts("integer_pow", x.dtype, any_number, "numeric")
-    if y < 0 and dtypes.is_integer(x.dtype):
-        raise DtypeError(f"integer_pow: integers have no power {y}{at_line()}. Convert with .astype('float32').")
-    return (x,)
-
-
-def _integer_pow_derivative(z: Any, x: Any, *, y: int) -> Any:
-    if y in (0, 1):
-        return scalar_like(x, float(y))
-    return _times(float(y), x if y == 2 else integer_pow(x, y - 1))
-
-
-integer_pow_p = unary("integer_pow", reference.integer_pow, _integer_pow_derivative)
-integer_pow_p.type = _integer_pow_type
-
-
-def integer_pow(x: Any, y: int) -> Any:
-    """x to a whole power, known while tracing."""
-    return integer_pow_p.bind(x, y=y)[0]
 
 
 def _pow_type(x: ArrayType, y: ArrayType) -> tuple[ArrayType]:

@@ -67,7 +67,7 @@ def _window(entries: Sequence[Any]) -> _Window:
             if e.step < 0:
                 reverse.append(len(bounds))
             low, high = (min(e[0], e[-1]), max(e[0], e[-1]) + 1) if len(e) else (0, 0)
-            bounds.append((low, high, abs(e.step) if len(e) > 1 else 1))
+            bounds.append((low, e.stop if e.step > 0 and len(e) > 1 else high, abs(e.step) if len(e) > 1 else 1))
         out += e is None or isinstance(e, range)
     starts, limits, strides = zip(*bounds, strict=True) if bounds else ((), (), ())
     return _Window(starts, limits, strides, tuple(reverse), tuple(squeezed), tuple(added))

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from minijax.config import state
-from minijax.errors import MinijaxTypeError, ShapeError
+from minijax.errors import IntegerOverflowError, MinijaxTypeError, ShapeError
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
 from minijax.ops.conversion import convert_element_type
@@ -61,7 +61,16 @@ def like_scalar(value: Any, type: ArrayType) -> Any:
         return None
     if type.weak_type:
         return value if type.dtype == dtypes.canonical_dtype(cls) else None
-    return type.dtype.type(value)
+    try:
+        return type.dtype.type(value)
+    except OverflowError:
+        raise too_large(value, type.dtype) from None
+
+
+def too_large(value: int, dtype: Any) -> IntegerOverflowError:
+    """The error for a Python integer that a dtype cannot hold."""
+    return IntegerOverflowError(f"The Python integer {value} does not fit into {dtype}{at_line()}. "
+                                "Use a float, a wider dtype, or 64-bit integers with jax_enable_x64.")
 
 
 # ---- dtypes ----
@@ -121,7 +130,10 @@ def convert(x: Any, dtype: Any, weak: bool = False) -> Any:
     if t.dtype == dtype and (t.weak_type == weak or weak):
         return x
     if x.__class__ in _python_types and not dtypes.is_key(dtype):
-        return dtype.type(x).item() if weak and dtype.kind in "fic" else dtype.type(x)
+        try:
+            return dtype.type(x).item() if weak and dtype.kind in "fic" else dtype.type(x)
+        except OverflowError:
+            raise too_large(x, dtype) from None
     return convert_element_type(x, dtype, weak)
 
 
@@ -135,8 +147,9 @@ def broadcast_shapes(name: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int,
     for sizes in zip(*padded, strict=True):
         distinct = {n for n in sizes if n != 1}
         if len(distinct) > 1:
-            raise ShapeError(f"{name}: the shapes {', '.join(str(tuple(s)) for s in shapes)} do not broadcast{at_line()}: "
-                             f"aligned at the right, sizes {sorted(distinct)} meet. Reshape an operand so that they agree or are 1.")
+            listed = ", ".join(str(tuple(s)) for s in shapes)
+            raise ShapeError(f"{name}: the shapes {listed} do not broadcast{at_line()}: aligned at the right, sizes "
+                             f"{sorted(distinct)} meet. Reshape an operand so that they agree or are 1.")
         out.append(distinct.pop() if distinct else 1)
     return tuple(out)
 
