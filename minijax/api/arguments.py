@@ -79,12 +79,17 @@ def flatten_values(transform: str, function: Any, args: Sequence[Any], kwargs: d
 def raise_not_a_value(transform: str, function: Any, args: Sequence[Any], kwargs: dict[str, Any] | None = None,
                       positions: Sequence[int] | None = None) -> None:
     """Raise `MinijaxTypeError` for the first leaf that is no array."""
-    leaves = pytree.leaves((tuple(args), kwargs or {}))
-    for name, x in zip(leaf_names(function, args, kwargs, positions), leaves, strict=True):
-        if not is_value(x):
-            raise MinijaxTypeError(
-                f"{transform} of {function_name(function)}: argument {name} is {x!r} of type {type(x).__name__}, "
-                "not an array or a scalar. Close over it, or mark it static.")
+    names = [f"argument {name}" for name in leaf_names(function, args, kwargs, positions)]
+    check_leaves(f"{transform} of {function_name(function)}", names, pytree.leaves((tuple(args), kwargs or {})))
+
+
+def check_leaves(who: str, names: Sequence[str], leaves: Sequence[Any],
+                 accepts: Callable[[Any], bool] = is_value) -> None:
+    """Raise `MinijaxTypeError` for the first leaf that is no array, by its name."""
+    for name, x in zip(names, leaves, strict=True):
+        if not accepts(x):
+            raise MinijaxTypeError(f"{who}: {name} is {x!r} of type {type(x).__name__}, not an array or a scalar. "
+                                   "Close over it, or mark it static.")
 
 
 def check_inexact(transform: str, function: Any, args: Sequence[Any], argnums: Sequence[int], holomorphic: bool,

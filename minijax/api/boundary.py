@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
-from minijax.errors import MinijaxError, MinijaxTypeError, TracerArrayConversionError
+from minijax.errors import IntegerOverflowError, MinijaxError, MinijaxTypeError, TracerArrayConversionError
 from minijax.tracing.source import is_internal, user_traceback
 
 
@@ -48,6 +48,9 @@ def explain(error: Exception, function: Any, args: Sequence[Any], kwargs: dict[s
         return TracerArrayConversionError(
             f"A function of JAX was called with a value that minijax is tracing ({last_line(error.__traceback__)}). "
             "Use minijax's own function of the same name, or bring JAX's in with minijax.interop.")
+    if isinstance(error, OverflowError):
+        return IntegerOverflowError(f"A Python integer is too large for its dtype ({last_line(error.__traceback__)}): "
+                                    f"{error}. Use a float, or 64-bit integers with jax_enable_x64.")
     if isinstance(error, TypeError) and not raised_by_user(error.__traceback__):
         return explain_call(function, args, kwargs)
     return None
@@ -63,8 +66,8 @@ def explain_call(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> 
         signature.bind(*args, **kwargs)
     except TypeError as error:
         name = getattr(function, "__name__", type(function).__name__)
-        return MinijaxTypeError(f"{name}{signature} was called with arguments that do not fit: {error}. "
-                                "Pass one argument for each parameter.")
+        return MinijaxTypeError(f"{name}({', '.join(signature.parameters)}) was called with arguments that do not fit: "
+                                f"{error}. Pass one argument for each parameter.")
     return None
 
 

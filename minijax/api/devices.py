@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from minijax import pytree
+from minijax.api.boundary import boundary
 from minijax.config import config
-from minijax.errors import MinijaxTypeError
+from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.tracing.array import Array, Tracer, is_value
 
 
@@ -50,6 +51,7 @@ def process_count() -> int:
     return Array.backend.process_count()
 
 
+@boundary
 def device_put(x: Any, device: Any = None) -> Any:
     """A pytree of arrays on a device (or sharding); traced values are returned as they are.
 
@@ -61,11 +63,16 @@ def device_put(x: Any, device: Any = None) -> Any:
             return leaf
         if not is_value(leaf):
             raise MinijaxTypeError(f"device_put: {leaf!r} of type {type(leaf).__name__} is not an array or a scalar.")
-        return Array(Array.backend.put(leaf, device))
+        try:
+            return Array(Array.backend.put(leaf, device))
+        except ValueError as error:
+            raise MinijaxValueError(f"device_put: {device!r} is no device or sharding ({error}). "
+                                    "Pass one of minijax.devices().") from None
 
     return pytree.map(put, x)
 
 
+@boundary
 def device_get(x: Any) -> Any:
     """A pytree of NumPy arrays with the values of `x`.
 

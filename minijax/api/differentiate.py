@@ -256,6 +256,7 @@ def pull_back(flat: FlatFunction, leaves: list[Any], linear: list[bool]) -> tupl
     return PullBack(flat, leaves, linear, outs, tape), aux
 
 
+@boundary
 def value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
                    holomorphic: bool = False, allow_int: bool = False, reduce_axes: Any = ()) -> Callable[..., Any]:
     """A function that returns both the value of `fun` and its gradient.
@@ -310,6 +311,7 @@ def check_scalar(fun: Any, flat: FlatFunction, outs: list[Any], holomorphic: boo
     return outs[0]
 
 
+@boundary
 def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False,
          holomorphic: bool = False, allow_int: bool = False, reduce_axes: Any = ()) -> Callable[..., Any]:
     """The gradient of a function that returns a scalar; see `value_and_grad` for the arguments.

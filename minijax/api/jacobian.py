@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import canonical_argnums, check_callable, check_inexact, split_args
+from minijax.api.arguments import (canonical_argnums, check_callable, check_inexact, function_name,
+                                   split_args)
 from minijax.api.boundary import boundary
 from minijax.api.differentiate import grad, jvp, vjp
 from minijax.api.vmap import vmap
+from minijax.errors import MinijaxTypeError
 from minijax.ops.comparison import eq
 from minijax.ops.conversion import convert_element_type
+from minijax.ir import dtypes
 from minijax.ops.families import reshape, transpose
 from minijax.ops.structural import iota
 from minijax.tracing.array import typeof
@@ -116,6 +119,10 @@ def jacrev(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
         found = vjp(f, *chosen, has_aux=has_aux)
         outs, out_tree = pytree.flatten(found[0])
         types = [typeof(y) for y in outs]
+        for t in types:
+            if not dtypes.is_float(t.dtype) and not (holomorphic and dtypes.is_complex(t.dtype)):
+                raise MinijaxTypeError(f"jacrev needs real floating-point results, but {function_name(fun)} returned "
+                                       f"{t}. Convert it with .astype('float32'), or use jacfwd.")
         rows = vmap(found[1])(standard_basis(found[0]))
         leaves, in_tree = pytree.flatten(list(rows))
         cut = [pytree.leaves(_split_columns(x, types, out_tree, False)) for x in leaves]
@@ -140,6 +147,7 @@ def hessian(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fal
     return jacfwd(jacrev(fun, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
 
 
+@boundary
 def hvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     """Hessian times vector: the derivative of `grad(fun)` at `primals` along `tangents`, without the Hessian.
 
@@ -149,5 +157,8 @@ def hvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     >>> hvp(lambda x: (x ** 3).sum(), (np.float32([1., 2.]),), (np.float32([1., 0.]),))
     Array([6., 0.], dtype=float32)
     """
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise MinijaxTypeError("hvp takes tuples of primals and tangents, one item for each argument: "
+                               f"hvp(f, (x,), (t,)). Got {type(primals).__name__} and {type(tangents).__name__}.")
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
     return jvp(grad(fun, argnums), tuple(primals), tuple(tangents))[1]

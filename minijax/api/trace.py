@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import check_callable
+from minijax.api.arguments import check_callable, check_leaves, function_name
 from minijax.api.boundary import boundary
 from minijax.calls.jit import trace_function
 from minijax.calls.static import JitOptions
 from minijax.ir import dtypes
 from minijax.ir.jaxpr import Jaxpr
 from minijax.ir.types import ArrayType
-from minijax.tracing.array import typeof
+from minijax.errors import MinijaxTypeError, MinijaxValueError
+from minijax.tracing.array import is_value, typeof
 
 
 class ShapeDtypeStruct:
@@ -26,7 +29,7 @@ class ShapeDtypeStruct:
     __slots__ = ("shape", "dtype", "weak_type", "sharding")
 
     def __init__(self, shape: Sequence[int], dtype: Any, *, weak_type: bool = False, sharding: Any = None) -> None:
-        self.shape = tuple(int(n) for n in shape)
+        self.shape = checked_shape(shape)
         self.dtype = dtypes.canonical_dtype(dtype)
         self.weak_type = weak_type
         self.sharding = sharding
@@ -62,6 +65,17 @@ class ShapeDtypeStruct:
         return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype}{weak})"
 
 
+def checked_shape(shape: Any) -> tuple[int, ...]:
+    """A shape as a tuple of sizes; raises for what is none."""
+    try:
+        sizes = tuple([operator.index(n) for n in shape])
+    except TypeError:
+        raise MinijaxTypeError(f"ShapeDtypeStruct: a shape is a tuple of ints, got {shape!r}.") from None
+    if any(n < 0 for n in sizes):
+        raise MinijaxValueError(f"ShapeDtypeStruct: sizes are not negative, got the shape {sizes}.")
+    return sizes
+
+
 def as_type(x: Any) -> ArrayType:
     """The IR type of a value or of anything with a shape and a dtype."""
     if isinstance(x, ShapeDtypeStruct):
@@ -71,6 +85,16 @@ def as_type(x: Any) -> ArrayType:
     return typeof(x)
 
 
+def as_types(who: str, names: Callable[[], Sequence[str]], leaves: Sequence[Any]) -> tuple[ArrayType, ...]:
+    """The IR types of the leaves of a call; raises `MinijaxTypeError` naming the one that has none."""
+    try:
+        return tuple([as_type(x) for x in leaves])
+    except MinijaxTypeError:
+        check_leaves(who, names(), leaves, lambda x: is_value(x) or hasattr(x, "shape") and hasattr(x, "dtype"))
+        raise
+
+
+@boundary
 def make_jaxpr(fun: Callable[..., Any], static_argnums: Any = (), axis_env: Any = None,
                return_shape: bool = False) -> Callable[..., Any]:
     """A function that traces `fun` and returns its program instead of its value.
@@ -84,11 +108,13 @@ def make_jaxpr(fun: Callable[..., Any], static_argnums: Any = (), axis_env: Any 
     options = JitOptions(fun, static_argnums)
 
     @boundary
+    @functools.wraps(fun)
     def make(*args: Any, **kwargs: Any) -> Jaxpr | tuple[Jaxpr, Any]:
         dynamic, static = options.split(args, kwargs)
         leaves, in_tree = pytree.flatten(dynamic)
         names = options.argument_names(fun, args, kwargs)
-        traced = trace_function(fun, [as_type(x) for x in leaves], in_tree, static, names())
+        types = as_types(f"make_jaxpr of {function_name(fun)}", names, leaves)
+        traced = trace_function(fun, types, in_tree, static, names())
         closed, count = traced.jaxpr, len(traced.captured)
         jaxpr = closed.replace(constvars=closed.invars[:count], consts=traced.captured, invars=closed.invars[count:])
         if not return_shape:

@@ -6,15 +6,18 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from minijax import pytree
 from minijax.api.arguments import check_callable, flatten_values, function_name, leaf_names
 from minijax.api.boundary import boundary
 from minijax.api.differentiate import FlatFunction, as_result
-from minijax.errors import MinijaxTypeError, MinijaxValueError
+from minijax.errors import MinijaxTypeError, MinijaxValueError, TreeError
 from minijax.interpreters.batch import batch_flat, place_axis
 from minijax.tracing.array import typeof
 
 
+@boundary
 def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, axis_name: Any = None,
          axis_size: int | None = None, spmd_axis_name: Any = None) -> Callable[..., Any]:
     """A function that applies `fun` to each example of a batch, vectorized.
@@ -33,6 +36,8 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, axis_name
         in_axes = tuple(in_axes)
     if not isinstance(in_axes, (int, tuple, type(None), dict)) or isinstance(in_axes, bool):
         raise MinijaxTypeError(f"vmap: in_axes is an int, None or a tuple of them, got {in_axes!r}.")
+    if axis_size is not None and not isinstance(axis_size, (int, np.integer)):
+        raise MinijaxTypeError(f"vmap: axis_size is an int, got {axis_size!r}.")
 
     @boundary
     @functools.wraps(fun)
@@ -63,7 +68,11 @@ def flat_axes(fun: Any, in_axes: Any, args: Sequence[Any], count: int) -> list[A
                                 f"function was called with {len(args)} positional arguments. Give one item for each.")
     if type(in_axes) is int:
         return [in_axes] * count
-    axes = pytree.broadcast_prefix(in_axes, tuple(args), is_leaf=is_axis)
+    try:
+        axes = pytree.broadcast_prefix(in_axes, tuple(args), is_leaf=is_axis)
+    except TreeError as error:
+        raise TreeError(f"vmap of {function_name(fun)}: in_axes is no prefix of the arguments: {error} "
+                        "Give each argument an int, None, or a tree of its own structure.") from None
     for axis in axes:
         if axis is not None and (not isinstance(axis, int) or isinstance(axis, bool)):
             raise MinijaxTypeError(f"vmap: in_axes holds ints and None, got {axis!r} in {in_axes!r}.")
@@ -109,7 +118,15 @@ def flat_out_axes(fun: Any, out_axes: Any, out_tree: Any) -> list[Any]:
     if type(out_axes) is int:
         return [out_axes] * out_tree.num_leaves
     wanted = tuple(out_axes) if isinstance(out_axes, list) else out_axes
-    return pytree.broadcast_prefix(wanted, out_tree.unflatten(range(out_tree.num_leaves)), is_leaf=is_axis)
+    try:
+        axes = pytree.broadcast_prefix(wanted, out_tree.unflatten(range(out_tree.num_leaves)), is_leaf=is_axis)
+    except TreeError as error:
+        raise TreeError(f"vmap of {function_name(fun)}: out_axes is no prefix of the result: {error} "
+                        "Give each result an int, None, or a tree of its own structure.") from None
+    for axis in axes:
+        if axis is not None and (not isinstance(axis, int) or isinstance(axis, bool)):
+            raise MinijaxTypeError(f"vmap: out_axes holds ints and None, got {axis!r} in {out_axes!r}.")
+    return axes
 
 
 def place_result(fun: Any, x: Any, size: int, axis: int | None, wanted: int | None) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from minijax import pytree
 from minijax.errors import MinijaxTypeError, MinijaxValueError
+from minijax.tracing.array import Tracer
 
 
 class Static:
@@ -59,6 +60,10 @@ class JitOptions:
         self.donate_argnums, self.donate_argnames = _complete(
             function, as_tuple("donate_argnums", donate_argnums, int),
             as_tuple("donate_argnames", donate_argnames, str))
+        both = {*self.static_argnums} & {*self.donate_argnums} or {*self.static_argnames} & {*self.donate_argnames}
+        if both:
+            raise MinijaxValueError(f"The argument {min(both)!r} is marked both static and donated. "
+                                    "A static argument is no array: mark it one of the two.")
         self.keep_unused = keep_unused
         self.inline = inline
         self.extra = extra
@@ -104,10 +109,13 @@ def leaf_names(trees: Sequence[tuple[str, Any]]) -> list[str]:
 
 def check_hashable(where: int | str, value: Any) -> None:
     """Raise `MinijaxTypeError` for a static argument that cannot be a cache key."""
+    what = f"argument number {where}" if isinstance(where, int) else f"argument {where!r}"
+    if isinstance(value, Tracer):
+        raise MinijaxTypeError(f"The static {what} is a traced value ({value.type}). {value.describe()}\n"
+                               "Static arguments are Python values: pass one, or do not mark the argument static.")
     try:
         hash(value)
     except TypeError:
-        what = f"argument number {where}" if isinstance(where, int) else f"argument {where!r}"
         raise MinijaxTypeError(f"The static {what} is a {type(value).__name__}, which cannot be hashed: {value!r}. "
                                "Static arguments are keys of the cache of programs. Pass a tuple, or do not mark it "
                                "static.") from None
@@ -119,7 +127,7 @@ def as_tuple(name: str, value: Any, kind: type) -> tuple[Any, ...]:
         return ()
     items = (value,) if isinstance(value, kind) else tuple(value) if isinstance(value, (list, tuple, set)) else None
     if items is None or not all(isinstance(item, kind) for item in items):
-        raise MinijaxTypeError(f"{name} is a {kind.__name__} or several of them, got {value!r}.")
+        raise MinijaxTypeError(f"{name} takes one {kind.__name__} or a tuple of them, got {value!r}.")
     return items
 
 
@@ -142,6 +150,10 @@ def _complete(function: Any, numbers: tuple[int, ...], keywords: tuple[str, ...]
         if not is_open and not -len(names) <= n < len(names):
             raise MinijaxValueError(f"argument number {n} is marked static or donated, but the function has "
                                     f"{len(names)} positional parameters: {', '.join(names)}.")
+    for k in keywords:
+        if names and k not in names and all(p.kind != p.VAR_KEYWORD and p.name != k for p in _parameters(function)):
+            raise MinijaxValueError(f"The argument {k!r} is marked static or donated, but the function has the "
+                                    f"parameters {', '.join(names)}.")
     more_names = {names[n] for n in numbers if -len(names) <= n < len(names)}
     more_numbers = {names.index(k) for k in keywords if k in names}
     return tuple(sorted({*numbers, *more_numbers})), tuple(sorted({*keywords, *more_names}))

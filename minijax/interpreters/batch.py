@@ -67,6 +67,10 @@ class BatchTrace(Trace):
                     outs, out_axes = op.batch(self.size, values, axes, **params)
             else:
                 outs, out_axes = op.batch(self.size, values, axes, **params)
+        except Exception:
+            context.trace = before
+            op.infer(tuple([typeof(x) for x in args]), params)  # raises with one example's types, if they are to blame
+            raise
         finally:
             context.trace = before
         return tuple([x if axis is None else BatchTracer(self, x, axis)

@@ -7,6 +7,7 @@ from typing import Any
 
 from minijax.interpreters.dual import LinearTape
 from minijax.interpreters.stage import stage
+from minijax.errors import MissingRuleError, NonlinearError
 from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Origin, Var
 from minijax.ir.op import Linear
 from minijax.ir.types import zero
@@ -44,12 +45,18 @@ def accumulate(cotangents: dict[Var, Any], atom: Atom, ct: Any) -> None:
 
 def transpose_equation(eqn: Equation, cts: list[Any], args: list[Any]) -> Any:
     """Run one transpose rule; what it records derives from the equation."""
-    if not context.trace.records:
-        return eqn.op.transpose(cts, *args, **eqn.params)
-    with located(eqn):
-        context.origin = Origin("transpose", eqn.op, eqn, eqn.origin)
-        context.equation = None
-        return eqn.op.transpose(cts, *args, **eqn.params)
+    try:
+        if not context.trace.records:
+            return eqn.op.transpose(cts, *args, **eqn.params)
+        with located(eqn):
+            context.origin = Origin("transpose", eqn.op, eqn, eqn.origin)
+            context.equation = None
+            return eqn.op.transpose(cts, *args, **eqn.params)
+    except (NonlinearError, MissingRuleError):
+        if eqn.op.has("transpose") and sum(type(x) is Linear for x in args) < 2:
+            raise
+        raise NonlinearError(f"'{eqn.op}' at {eqn.source} is not linear in what it is applied to, so the function has "
+                             "no transpose. Differentiate it with vjp, or linearize it first.") from None
 
 
 def transpose_tape(tape: LinearTape, cts: Sequence[Any]) -> list[Any]:
