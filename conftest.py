@@ -5,6 +5,7 @@ import os
 import hypothesis
 import pytest
 
+import minijax.inspect  # noqa: F401
 import minijax.numpy  # noqa: F401  (installs the backend: examples print the same alone and together)
 from minijax import config
 

@@ -15,7 +15,7 @@ _API = ("ShapeDtypeStruct", "block_until_ready", "custom_jvp", "custom_vjp", "de
         "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linear_transpose", "linearize",
         "local_device_count", "local_devices", "make_jaxpr", "process_count", "process_index", "value_and_grad", "vjp", "vmap")
 _FLOORS = ("api", "calls", "config", "errors", "interpreters", "ir", "lowering", "ops", "pytree", "tracing", "util")
-_NAMESPACES = ("lax", "nn", "numpy", "random", "tree", "tree_util", "typing")
+_NAMESPACES = ("inspect", "lax", "nn", "numpy", "random", "tree", "tree_util", "typing")
 _HOMES = {name: "minijax.api" for name in _API} | {
     "Array": "minijax.tracing", "typeof": "minijax.tracing", "Jaxpr": "minijax.ir", "parse": "minijax.ir"}
 __all__ = sorted({*_HOMES, *_FLOORS, *_NAMESPACES})
@@ -28,6 +28,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES and name not in _NAMESPACES:
         raise AttributeError(f"module 'minijax' has no attribute {name!r}")
     importlib.import_module("minijax.numpy")  # installs the backend and fills in the methods of arrays
+    importlib.import_module("minijax.inspect")  # programs in notebooks, holders of leaked tracers
     found = (getattr(importlib.import_module(_HOMES[name]), name) if name in _HOMES
              else importlib.import_module(f"minijax.{name}"))
     globals()[name] = found

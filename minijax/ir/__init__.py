@@ -8,14 +8,13 @@
 from minijax.ir.alpha import fingerprint, same_program
 from minijax.ir.check import check_jaxpr
 from minijax.ir.constants import const_bytes, const_type
-from minijax.ir.html import to_html
 from minijax.ir.interpreter import Interpreter
 from minijax.ir.json import SavedSource, from_json, to_json
-from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Origin, Source, Var, held_programs, show
+from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Origin, Source, Var, held_programs
 from minijax.ir.op import Linear, Op, find_op, ops
 from minijax.ir.parse import parse
 from minijax.ir.passes import cse, dce, fold, forward, inline, program_pass, trace_passes
-from minijax.ir.text import format_equation, format_jaxpr, register_named
+from minijax.ir.text import format_equation, format_jaxpr, register_named, show
 from minijax.ir.types import ArrayType, zero
 from minijax.ir.walk import all_consts, all_programs
 
@@ -24,5 +23,5 @@ __all__ = [
     "SavedSource", "Source", "Var", "zero", "all_consts", "all_programs", "check_jaxpr", "const_bytes",
     "const_type", "cse", "dce", "find_op", "fingerprint", "fold", "format_equation", "format_jaxpr",
     "forward", "from_json", "held_programs", "inline", "ops", "parse", "program_pass", "register_named",
-    "same_program", "show", "to_html", "to_json", "trace_passes",
+    "same_program", "show", "to_json", "trace_passes",
 ]

@@ -178,14 +178,11 @@ class Jaxpr:
         return Jaxpr(**{**fields, **changes})
 
     def __repr__(self) -> str:
-        return show(self)
+        return printer(self)
 
     def pretty_print(self, *, source: bool = False) -> str:
         """The text of the program; with `source`, each equation's line and origin beside it."""
-        return show(self, source=source)
-
-    def _repr_html_(self) -> str:
-        return html_printer(self)
+        return printer(self, source=source)
 
 
 def held_programs(params: dict[str, Any]) -> Iterator[Jaxpr]:
@@ -196,14 +193,8 @@ def held_programs(params: dict[str, Any]) -> Iterator[Jaxpr]:
                 yield item
 
 
-def show(jaxpr: Jaxpr, **options: Any) -> str:
-    """The text of a program; `ir/text.py` puts the printer here."""
-    return printer(jaxpr, **options)
-
-
 def _plain(jaxpr: Jaxpr, **options: Any) -> str:
     return f"<Jaxpr {jaxpr.debug_name} with {len(jaxpr.eqns)} equations>"
 
 
-printer: Callable[..., str] = _plain  # `ir/text.py` and `ir/html.py` put theirs here
-html_printer: Callable[..., str] = _plain
+printer: Callable[..., str] = _plain  # `ir/text.py` puts its own here

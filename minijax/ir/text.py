@@ -215,4 +215,4 @@ def format_excerpt(jaxpr: Jaxpr, index: int | None, around: int = 5) -> str:
                     *["..."][: len(lines) - 1 - last], lines[-1]])
 
 
-language.printer = format_jaxpr
+show = language.printer = format_jaxpr
