@@ -77,10 +77,11 @@ def visible(traceback: TracebackType | None) -> TracebackType | None:
 
 
 def raised_by_user(traceback: TracebackType | None) -> bool:
-    """Whether the innermost frame is the user's."""
+    """Whether the innermost frame is the user's, or the look-up of an attribute for the user."""
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
-    return traceback is not None and not is_internal(traceback.tb_frame.f_code.co_filename)
+    code = traceback and traceback.tb_frame.f_code
+    return code is not None and (code.co_name == "__getattr__" or not is_internal(code.co_filename))
 
 
 def last_line(traceback: TracebackType | None) -> str:

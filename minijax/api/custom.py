@@ -205,12 +205,12 @@ def flatten_cotangents(call: _Call, found: Any) -> list[Any]:
 
 
 def check_rule_cotangent(name: str, number: int, primal: Any, ct: Any) -> Any:
-    """A cotangent from a user's rule; it must have its argument's dtype."""
+    """A cotangent from a user's rule; it must have its argument's shape and dtype."""
     t = typeof(primal)
     if not t.differentiable:
         return zero
     u = typeof(ct)
-    if t.dtype != u.dtype:
+    if (t.shape, t.dtype) != (u.shape, u.dtype):
         raise MinijaxTypeError(f"The bwd rule of {name} returned a cotangent of type {u} for argument {number}, "
                                f"which has type {t}.")
     return ct

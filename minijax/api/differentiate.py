@@ -12,6 +12,7 @@ from minijax import pytree
 from minijax.api.arguments import (canonical_argnums, check_callable, check_inexact, flatten_values, function_name,
                                    leaf_names, split_args)
 from minijax.api.boundary import boundary
+from minijax.api.jit import eagerly_jitted
 from minijax.errors import MinijaxTypeError, NonScalarOutputError, TreeError
 from minijax.interpreters.dual import LinearTape, instantiate, jvp_flat, linearize_flat
 from minijax.interpreters.evaluate import run_program
@@ -269,7 +270,10 @@ def value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, ha
     (Array(9., dtype=float32, weak_type=True), Array(6., dtype=float32, weak_type=True))
     """
     check_callable("value_and_grad", fun)
-    return boundary(_value_and_grad(fun, argnums, has_aux, holomorphic, allow_int))
+    options = tuple(argnums) if isinstance(argnums, list) else argnums, has_aux, holomorphic
+    if allow_int:  # gradients of integers are float0, which no compiled program returns
+        return boundary(_value_and_grad(fun, *options, allow_int))
+    return eagerly_jitted(fun, ("value_and_grad", *options), lambda f: _value_and_grad(f, *options, False))
 
 
 def _value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, holomorphic: bool,
@@ -322,9 +326,16 @@ def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: boo
     Array(12., dtype=float32, weak_type=True)
     """
     check_callable("grad", fun)
+    options = tuple(argnums) if isinstance(argnums, list) else argnums, has_aux, holomorphic
+    if allow_int:
+        return boundary(_grad(fun, *options, allow_int))
+    return eagerly_jitted(fun, ("grad", *options), lambda f: _grad(f, *options, False))
+
+
+def _grad(fun: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, holomorphic: bool,
+          allow_int: bool) -> Callable[..., Any]:
     both = _value_and_grad(fun, argnums, has_aux, holomorphic, allow_int)
 
-    @boundary
     @functools.wraps(fun)
     def grad_fun(*args: Any, **kwargs: Any) -> Any:
         value, grads = both(*args, **kwargs)

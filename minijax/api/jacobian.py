@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from minijax import pytree
 from minijax.api.arguments import (canonical_argnums, check_callable, check_inexact, function_name,
                                    split_args)
@@ -16,7 +18,8 @@ from minijax.errors import MinijaxTypeError
 from minijax.ops.comparison import eq
 from minijax.ops.conversion import convert_element_type
 from minijax.ir import dtypes
-from minijax.ops.families import reshape, transpose
+from minijax.ops.families import add, reshape, transpose
+from minijax.ops.slicing import slice_
 from minijax.ops.structural import iota
 from minijax.tracing.array import typeof
 
@@ -31,7 +34,7 @@ def standard_basis(tree: Any) -> Any:
     for t in types:
         rows = iota("int32", (total, t.size), 0)
         columns = iota("int32", (total, t.size), 1)
-        shifted = eq(rows, columns + start)  # type: ignore[operator]
+        shifted = eq(rows, add(columns, np.int32(start)))
         blocks.append(reshape(convert_element_type(shifted, t.dtype), (total, *t.shape)))
         start += t.size
     return treedef.unflatten(blocks)
@@ -41,7 +44,7 @@ def _split_columns(batch: Any, types: Sequence[Any], treedef: Any, last: bool) -
     """Cut the axis over basis vectors of `batch` into the shapes of `types`."""
     shape, start, parts = typeof(batch).shape, 0, []
     for t in types:
-        part = batch[start:start + t.size]
+        part = slice_(batch, (start, *[0] * len(shape[1:])), (start + t.size, *shape[1:]))
         rest = shape[1:]
         part = reshape(part, (*t.shape, *rest))
         if last:

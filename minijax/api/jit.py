@@ -8,6 +8,7 @@ bound to its program.
 from __future__ import annotations
 
 import functools
+import inspect
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -241,4 +242,46 @@ def fused(fun: Callable[..., Any], static_argnames: tuple[str, ...] = ()) -> Cal
     def call(*args: Any, **kwargs: Any) -> Any:
         return (jitted() if context.trace is base_trace else fun)(*args, **kwargs)
 
+    return call
+
+
+# ---- transforms of jitted functions ----
+
+_transformed: weakref.WeakKeyDictionary[Any, dict[Any, JittedFunction]] = weakref.WeakKeyDictionary()
+
+
+def eagerly_jitted(fun: Any, key: tuple[Any, ...], transform: Callable[[Any], Any]) -> Callable[..., Any]:
+    """`transform(fun)`; of a jitted function it is, called eagerly, one compiled program too.
+
+    `key` names the transform and its options.  The compiled program is kept with the function itself,
+    so that `grad(jit(f))(x)` in a loop compiles once.
+    """
+    plain: Callable[..., Any] = boundary(transform(fun))
+    if not isinstance(fun, JittedFunction) or fun._options.donate_argnums or fun._options.donate_argnames:
+        return plain
+    key = *key, fun._options.key()
+    try:
+        known = _transformed.setdefault(fun.__wrapped__, {})
+        if key not in known:
+            bounded(known, key, JittedFunction(transform(_held_weakly(fun.__wrapped__)), fun._options), 256)
+        jitted = known[key]
+    except TypeError:  # not hashable: nothing can be kept
+        return plain
+
+    @functools.wraps(fun.__wrapped__)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return (jitted if context.trace is base_trace else plain)(*args, **kwargs)
+
+    return call
+
+
+def _held_weakly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that calls another without keeping it alive; by its name and signature it is the same."""
+    reference = weakref.ref(function)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return reference()(*args, **kwargs)  # type: ignore[misc]
+
+    call.__name__ = call.__qualname__ = function_name(function)
+    call.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return call

@@ -11,6 +11,7 @@ import numpy as np
 from minijax import pytree
 from minijax.api.arguments import check_callable, flatten_values, function_name, leaf_names
 from minijax.api.boundary import boundary
+from minijax.api.jit import eagerly_jitted
 from minijax.api.differentiate import FlatFunction, as_result
 from minijax.errors import MinijaxTypeError, MinijaxValueError, TreeError
 from minijax.interpreters.batch import batch_flat, place_axis
@@ -39,7 +40,12 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, axis_name
     if axis_size is not None and not isinstance(axis_size, (int, np.integer)):
         raise MinijaxTypeError(f"vmap: axis_size is an int, got {axis_size!r}.")
 
-    @boundary
+    options = in_axes, out_axes, axis_name, axis_size
+    return eagerly_jitted(fun, ("vmap", *options), lambda f: _vmap(f, *options))
+
+
+def _vmap(fun: Callable[..., Any], in_axes: Any, out_axes: Any, axis_name: Any,
+          axis_size: int | None) -> Callable[..., Any]:
     @functools.wraps(fun)
     def vmap_fun(*args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = flatten_values("vmap", fun, args, kwargs)
