@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minijax import pytree
 from minijax.errors import (ConcretizationTypeError, DonatedArrayError, MinijaxTypeError, MinijaxValueError,
                             NonlinearError, TracerArrayConversionError, TracerBoolConversionError,
                             TracerIntegerConversionError)
@@ -163,16 +164,16 @@ class Array:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         function = Array.ufuncs.get(ufunc)
         if function is None or method != "__call__" or options:
-            raise MinijaxTypeError(f"np.{ufunc.__name__} with method {method!r} and options {sorted(options)} is not "
-                                   "known for minijax arrays. Use the function of the same name in minijax.numpy.")
+            inputs, options = _numpy_operands(f"np.{ufunc.__name__}", inputs, options)
+            return getattr(ufunc, method)(*inputs, **options)
         return function(*inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         ours = Array.functions.get(function)
         if ours is None:
             name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
-            raise MinijaxTypeError(f"{name} is not known for minijax arrays. "
-                                   "Use the function of the same name in minijax.numpy.")
+            args, kwargs = _numpy_operands(name, args, kwargs)
+            return function(*args, **kwargs)
         return ours(*args, **kwargs)
 
     def __reduce__(self) -> Any:
@@ -202,6 +203,15 @@ class Array:
         if wait is not None:
             wait()
         return self
+
+
+def _numpy_operands(name: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Arguments of a NumPy function that has no counterpart here: arrays as NumPy's, tracers refused."""
+    if any(isinstance(x, Tracer) for x in pytree.leaves((args, kwargs))):
+        raise MinijaxTypeError(f"{name}, with these options, is not known for traced values. "
+                               "Use a function of minijax.numpy.")
+    numpy_args, numpy_kwargs = pytree.map(lambda x: x.__array__() if isinstance(x, Array) else x, (args, kwargs))
+    return numpy_args, numpy_kwargs
 
 
 def _rebuild(array: np.ndarray, weak: bool) -> Array:
