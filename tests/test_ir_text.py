@@ -187,7 +187,7 @@ def test_bad_constants():
     refused(text, ["Constant 0 is of type f32[2]"], JaxprCheckError, consts={"c": np.zeros(2, np.float32)})
     refused(text, ["1 more constants are given"], consts={"c": np.zeros(3, np.float32), "d": 1})
     refused(text, ["1 more constants are given"], consts=[np.zeros(3, np.float32)] * 2)
-    refused(text, ["line 1, column 10"], consts={"c": ["x", "y", "z"]})
+    refused(text, ["line 1, column 12"], consts={"c": ["x", "y", "z"]})
 
 
 def test_wrong_types_are_caught_by_the_checker():

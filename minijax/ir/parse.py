@@ -13,7 +13,7 @@ import difflib
 import functools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -21,7 +21,7 @@ import numpy as np
 from minijax.errors import JaxprSyntaxError
 from minijax.ir import dtypes
 from minijax.ir.check import check_jaxpr
-from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Var
+from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Var
 from minijax.ir.op import Op, find_op, ops
 from minijax.ir.scalars import COMPLEX, NUMBER, read_complex, read_literal
 from minijax.ir.text import WORD, named_classes
@@ -47,10 +47,7 @@ def parse(text: str, consts: Mapping[str, Any] | Sequence[Any] | None = None) ->
     >>> parse("{ lambda ; a:f32[3]. let in (a, 1.0:f32[]) }").out_types
     (f32[3], f32[])
     """
-    parser = _Parser(text, consts)
-    program = parser.program()
-    parser.finish()
-    return check_jaxpr(program)
+    return check_jaxpr(_read(_Parser(text, consts), _Parser.program))
 
 
 def parse_value(text: str, programs: Sequence[Jaxpr] = ()) -> Any:
@@ -59,10 +56,19 @@ def parse_value(text: str, programs: Sequence[Jaxpr] = ()) -> Any:
     >>> parse_value("(1, clip, float32)")
     (1, 'clip', dtype('float32'))
     """
-    parser = _Parser(text, None, programs)
-    value = parser.value()
+    return _read(_Parser(text, None, programs), _Parser.value)
+
+
+def _read(parser: _Parser, rule: Callable[[_Parser], Any]) -> Any:
+    """The whole text, by one rule of the grammar; what the reader of a word raises becomes a syntax error there."""
+    try:
+        found = rule(parser)
+    except LookupError as error:
+        parser.fail(f"there is no {error}", parser.last)
+    except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
+        parser.fail(str(error), parser.last)
     parser.finish()
-    return value
+    return found
 
 
 @functools.lru_cache(maxsize=4096)
@@ -95,14 +101,17 @@ def read_op(name: str) -> Op:
 
 
 class _Parser:
-    """Recursive descent with one token of lookahead: its kind, its text, and whether it begins a line."""
+    """Recursive descent with one token of lookahead: its kind, its text, and whether it begins a line.
+
+    `start` is where that token begins, `last` where the one before it does.
+    """
 
     def __init__(self, text: str, consts: Mapping[str, Any] | Sequence[Any] | None,
                  programs: Sequence[Jaxpr] = ()) -> None:
         self.text = text
         self.programs = programs
         self.consts = dict(consts) if isinstance(consts, Mapping) else list(consts or ())[::-1]
-        self.end = self.depth = 0
+        self.start = self.end = self.depth = 0
         self.advance()
 
     def advance(self) -> str:
@@ -111,7 +120,7 @@ class _Parser:
         assert match is not None and match.lastgroup is not None, "the last alternatives match any text"
         self.kind: str = match.lastgroup
         self.token: str = match[self.kind]
-        self.start, self.end = match.span(self.kind)
+        self.last, (self.start, self.end) = self.start, match.span(self.kind)
         self.first_on_line = "\n" in self.text[end : self.start]
         return before
 
@@ -135,17 +144,6 @@ class _Parser:
         if self.kind != "word" or self.token in ("lambda", "let", "in"):
             self.fail(f"expected {role}, found {self.token[:60]!r}")
         return self.advance()
-
-    @contextlib.contextmanager
-    def located(self) -> Iterator[None]:
-        """Turn the errors of readers of single words into syntax errors at the current token."""
-        at = self.start
-        try:
-            yield
-        except LookupError as error:
-            self.fail(f"there is no {error}", at)
-        except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
-            self.fail(str(error), at)
 
     @contextlib.contextmanager
     def nested(self) -> Iterator[None]:
@@ -181,32 +179,35 @@ class _Parser:
             self.expect("}")
             return Jaxpr(constvars, consts, invars, eqns, outvars)
 
-    def binders(self, env: dict[str, Var], last: str, consts: list[Any] | None = None) -> list[Var]:
-        """`a:f32[3] b:f32[]` up to the mark `last`."""
+    def binders(self, env: dict[str, Var], mark: str, consts: list[Any] | None = None) -> list[Var]:
+        """`a:f32[3] b:f32[]` up to `mark`; with `consts`, their values go there."""
         found = []
-        while self.token != last:
-            with self.located():
-                name = self.word(f"a variable or {last!r}")
-                type = self.type()
-                if consts is not None:
-                    consts.append(self.constant(name, type))
-                found.append(self.bind(env, name, type))
+        while self.token != mark:
+            name, type, at = self.binder(f"a variable or {mark!r}")
+            if consts is not None:
+                consts.append(self.constant(name, type))
+            found.append(self.bind(env, name, type, at))
         self.advance()
         return found
 
+    def binder(self, role: str) -> tuple[str, ArrayType, int]:
+        """`a:f32[3]`, and where it begins."""
+        at = self.start
+        return self.word(role), self.type(), at
+
     def constant(self, name: str, type: ArrayType) -> Any:
-        """The array given for a constant; raises `ValueError`."""
+        """The array given for a constant."""
         try:
             value = self.consts.pop(name) if isinstance(self.consts, dict) else self.consts.pop()
         except LookupError:
-            raise ValueError(f"the constant {name}:{type!r} has no value. Pass it: parse(text, {{'{name}': array}}), "
-                             "or all constants as a sequence.") from None
+            self.fail(f"the constant {name}:{type!r} has no value. Pass it: parse(text, {{'{name}': array}}), "
+                      "or all constants as a sequence.", self.last)
         return value if hasattr(value, "dtype") else np.asarray(value, type.dtype)
 
-    def bind(self, env: dict[str, Var], name: str, type: ArrayType) -> Var:
+    def bind(self, env: dict[str, Var], name: str, type: ArrayType, at: int) -> Var:
         """A new variable; `_` has no name."""
         if name in env:
-            raise ValueError(f"the variable {name} is bound twice")
+            self.fail(f"the variable {name} is bound twice", at)
         var = Var(type)
         if name != "_":
             env[name] = var
@@ -215,39 +216,34 @@ class _Parser:
     def type(self) -> ArrayType:
         """`:f32[3,4]`"""
         self.expect(":")
-        with self.located():
-            return read_type(self.advance())
+        return read_type(self.advance())
 
     def equation(self, env: dict[str, Var]) -> Equation:
         """`a:f32[3] b:f32[] = op[params] inputs`; inputs end with the line or at `;`."""
-        with self.located():
-            results, op = self.results()
-            params = self.params() if self.token == "[" else {}
-            inputs = []
-            while not self.first_on_line and self.token not in (";", "in", "}", ""):
-                inputs.append(self.atom(env))
-            if self.token == ";":
-                self.advance()
-            return Equation(op, tuple(inputs), tuple(self.bind(env, *result) for result in results), params)
+        results, op = self.results()
+        params = self.params() if self.token == "[" else {}
+        inputs = []
+        while not self.first_on_line and self.token not in (";", "in", "}", ""):
+            inputs.append(self.atom(env))
+        if self.token == ";":
+            self.advance()
+        return Equation(op, tuple(inputs), tuple(self.bind(env, *result) for result in results), params)
 
-    def results(self) -> tuple[list[tuple[str, ArrayType]], Op]:
+    def results(self) -> tuple[list[tuple[str, ArrayType, int]], Op]:
         """`a:f32[3] b:f32[] = op`, or the op alone if there are no results."""
-        results: list[tuple[str, ArrayType]] = []
-        while True:
-            with self.located():
-                word = self.word("a variable or '='" if results else "an equation or 'in'")
-                if self.token != ":" and not results:
-                    return results, read_op(word)
-            results.append((word, self.type()))
-            if self.token == "=":
-                self.advance()
-                with self.located():
-                    return results, read_op(self.word("an op"))
+        at, word = self.start, self.word("an equation or 'in'")
+        if self.token != ":":
+            return [], read_op(word)
+        results = [(word, self.type(), at)]
+        while self.token != "=":
+            results.append(self.binder("a variable or '='"))
+        self.advance()
+        return results, read_op(self.word("an op"))
 
     def atom(self, env: dict[str, Var]) -> Atom:
         """A variable, or a literal `1.0:f32[]`."""
         if self.kind == "number" or self.token in ("True", "False"):
-            return self.literal(self.advance())
+            return read_literal(self.advance(), self.type())
         name = self.token
         if self.kind != "word":
             self.fail(f"expected a variable or a literal, found {name[:60]!r}")
@@ -256,11 +252,6 @@ class _Parser:
         self.advance()
         return env[name]
 
-    def literal(self, text: str) -> Literal:
-        """A literal whose number is `text`; its type comes next."""
-        with self.located():
-            return read_literal(text, self.type())
-
     def params(self) -> dict[str, Any]:
         """`[axes=(0,) name=f]`"""
         self.expect("[")
@@ -268,7 +259,7 @@ class _Parser:
         while self.token != "]":
             name = self.word("a parameter or ']'")
             if name in params:
-                raise ValueError(f"the parameter {name} is given twice")
+                self.fail(f"the parameter {name} is given twice", self.last)
             self.expect("=")
             params[name] = self.value()
         self.advance()
@@ -287,7 +278,7 @@ class _Parser:
 
     def value(self) -> Any:
         """The value of a parameter."""
-        with self.nested(), self.located():
+        with self.nested():
             if self.token == "(":
                 return tuple(self.listed(self.value))
             if self.token == "{":
@@ -303,13 +294,13 @@ class _Parser:
             if self.kind == "held":
                 return self.programs[int(self.advance()[1:])]
             if self.kind == "opaque":
-                raise ValueError(f"{self.token[:60]} stands for a Python object, which text cannot hold")
-            raise ValueError(f"expected a value, found {self.token[:60]!r}")
+                self.fail(f"{self.token[:60]} stands for a Python object, which text cannot hold")
+            self.fail(f"expected a value, found {self.token[:60]!r}")
 
     def number(self, text: str) -> Any:
         """A Python number or bool, or a NumPy scalar if a type follows."""
         if self.token == ":":
-            return self.literal(text).value
+            return read_literal(text, self.type()).value
         if text in ("True", "False"):
             return text == "True"
         if text[0] == "(":

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -20,7 +20,7 @@ from minijax.config import state
 from minijax.ir import dtypes
 from minijax.ir.alpha import by_identity
 from minijax.ir.check import check_jaxpr
-from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Var, held_programs
+from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Source, Var, held_programs
 from minijax.ir.scalars import write_literal
 from minijax.ir.text import Printer
 from minijax.ir.walk import bottom_up, map_held
@@ -119,9 +119,11 @@ def _select(mask: Mask, items: Sequence[Any]) -> list[Any]:
     return [item for item, keep in zip(items, mask, strict=True) if keep]
 
 
-# Substitution: passes that walk forward and replace variables by earlier atoms
+# Rewriting: passes that walk forward, replace equations, and read variables as earlier atoms
 
 Env = dict[Var, Atom]
+Consts = dict[Var, Any]
+Visit = Callable[[Equation, Env, Consts], Iterable[Equation]]
 
 
 def _read(env: Env, atom: Atom) -> Atom:
@@ -134,13 +136,15 @@ def _with_inputs(eqn: Equation, env: Env) -> Equation:
     return eqn if same else eqn.replace(inputs=inputs)
 
 
-def _rewrite(program: Jaxpr, visit: Callable[[Equation, Env], bool]) -> Jaxpr:
-    """The equations for which `visit` is true; it is given inputs that are replaced, and may extend `env`."""
+def _rewrite(program: Jaxpr, visit: Visit) -> Jaxpr:
+    """The equations that `visit` gives for each; it sees replaced inputs, and may extend `env` and `consts`."""
     env: Env = {}
-    eqns = [eqn for eqn in (_with_inputs(eqn, env) for eqn in program.eqns) if visit(eqn, env)]
-    if not env:
+    consts: Consts = dict(zip(program.constvars, program.consts, strict=True))
+    eqns = tuple(new for eqn in program.eqns for new in visit(_with_inputs(eqn, env), env, consts))
+    if not env and eqns == program.eqns:
         return program
-    return program.replace(eqns=eqns, outvars=[_read(env, x) for x in program.outvars])
+    return program.replace(constvars=consts, consts=consts.values(), eqns=eqns,
+                           outvars=[_read(env, x) for x in program.outvars])
 
 
 @program_pass("cse")
@@ -160,14 +164,14 @@ def _cse(program: Jaxpr) -> Jaxpr:
             keys.sort(key=str)
         return eqn.op, printer.params(eqn.params), *keys
 
-    def visit(eqn: Equation, env: Env) -> bool:
+    def visit(eqn: Equation, env: Env, consts: Consts) -> Iterable[Equation]:
         if eqn.op.effects_of(eqn.params):
-            return True
+            return [eqn]
         first = seen.setdefault(key(eqn), eqn)
         if first is eqn or [v.type for v in first.outvars] != [v.type for v in eqn.outvars]:
-            return True
+            return [eqn]
         env.update(zip(eqn.outvars, first.outvars, strict=True))
-        return False
+        return []
 
     return _rewrite(program, visit)
 
@@ -181,10 +185,10 @@ def forward(jaxpr: Jaxpr) -> Jaxpr:
     return bottom_up(jaxpr, lambda program: _rewrite(program, _forward))
 
 
-def _forward(eqn: Equation, env: Env) -> bool:
+def _forward(eqn: Equation, env: Env, consts: Consts) -> Iterable[Equation]:
     if "identity" in eqn.op.traits and len(eqn.inputs) == 1 and eqn.inputs[0].type == eqn.outvars[0].type:
         env[eqn.outvars[0]] = eqn.inputs[0]
-        return False
+        return []
     if "call" in eqn.op.traits:
         body = eqn.params["jaxpr"]
         given = dict(zip(body.invars, eqn.inputs, strict=True))
@@ -192,7 +196,7 @@ def _forward(eqn: Equation, env: Env) -> bool:
             source = given.get(result) if isinstance(result, Var) else result
             if source is not None and source.type == var.type:
                 env[var] = source
-    return True
+    return [eqn]
 
 
 # Folding
@@ -213,26 +217,20 @@ def fold(jaxpr: Jaxpr) -> Jaxpr:
 def _fold(program: Jaxpr) -> Jaxpr:
     known = {var: np.asarray(const) for var, const in zip(program.constvars, program.consts, strict=True)
              if var.type.size <= FOLD_SIZE and not dtypes.is_key(var.type.dtype)}
-    made: list[Var] = []
 
-    def visit(eqn: Equation, env: Env) -> bool:
+    def visit(eqn: Equation, env: Env, consts: Consts) -> Iterable[Equation]:
         inputs = [known.get(x) if isinstance(x, Var) else np.asarray(x.value).astype(x.type.dtype) for x in eqn.inputs]
         results = _computed(eqn, inputs) if _foldable(eqn, inputs) else None
         if results is None:
-            return True
+            return [eqn]
         for var, value in zip(eqn.outvars, results, strict=True):
             if var.type.shape:
-                known[var] = value
-                made.append(var)
-                env[var] = var
+                known[var] = consts[var] = value
             else:
                 env[var] = Literal(value.item() if var.type.weak_type else value[()], var.type)
-        return False
+        return []
 
-    result = _rewrite(program, visit)
-    if not made:
-        return result
-    return result.replace(constvars=(*result.constvars, *made), consts=(*result.consts, *(known[v] for v in made)))
+    return _rewrite(program, visit)
 
 
 def _foldable(eqn: Equation, inputs: list[Any]) -> bool:
@@ -261,35 +259,26 @@ def inline(jaxpr: Jaxpr, when: Callable[[Equation], bool] = lambda eqn: True) ->
 
 
 def _inline(program: Jaxpr, when: Callable[[Equation], bool]) -> Jaxpr:
-    calls = [eqn for eqn in program.eqns if "call" in eqn.op.traits and when(eqn)]
-    if not calls:
-        return program
-    chosen = set(map(id, calls))
-    env: Env = {}
-    consts: dict[int, tuple[Var, Any]] = {}
-    eqns: list[Equation] = []
-    for eqn in program.eqns:
-        if id(eqn) in chosen:
-            eqns += _body_equations(_with_inputs(eqn, env), env, consts)
-        else:
-            eqns.append(_with_inputs(eqn, env))
-    return program.replace(constvars=(*program.constvars, *(var for var, _ in consts.values())),
-                           consts=(*program.consts, *(const for _, const in consts.values())),
-                           eqns=eqns, outvars=[_read(env, x) for x in program.outvars])
+    shared: dict[Var, Var] = {}  # the constants of a program that is called twice are named once
+
+    def visit(eqn: Equation, env: Env, consts: Consts) -> Iterable[Equation]:
+        if "call" not in eqn.op.traits or not when(eqn):
+            return [eqn]
+        body: Jaxpr = eqn.params["jaxpr"]
+        inner: Env = dict(zip(body.invars, eqn.inputs, strict=True))
+        for var, const in zip(body.constvars, body.consts, strict=True):
+            inner[var] = new = shared.setdefault(var, Var(var.type))
+            consts[new] = const
+        eqns = [_copy(each, inner, eqn.source) for each in body.eqns]
+        env.update((var, _read(inner, x)) for var, x in zip(eqn.outvars, body.outvars, strict=True))
+        return eqns
+
+    return _rewrite(program, visit)
 
 
-def _body_equations(call: Equation, env: Env, consts: dict[int, tuple[Var, Any]]) -> Iterator[Equation]:
-    """The equations of one call over new variables; its results enter `env`."""
-    body: Jaxpr = call.params["jaxpr"]
-    inner: Env = dict(zip(body.invars, call.inputs, strict=True))
-    for var, const in zip(body.constvars, body.consts, strict=True):
-        inner[var] = consts.setdefault(id(var), (Var(var.type), const))[0]
-    for eqn in body.eqns:
-        outvars = tuple(_new(var, inner) for var in eqn.outvars)
-        yield _with_inputs(eqn, inner).replace(outvars=outvars, source=eqn.source or call.source)
-    env.update((var, _read(inner, x)) for var, x in zip(call.outvars, body.outvars, strict=True))
-
-
-def _new(var: Var, env: Env) -> Var:
-    env[var] = new = Var(var.type)
-    return new
+def _copy(eqn: Equation, env: Env, source: Source | None) -> Equation:
+    """The equation over the variables in `env`, with new results."""
+    outvars = tuple(Var(var.type) for var in eqn.outvars)
+    copy = _with_inputs(eqn, env).replace(outvars=outvars, source=eqn.source or source)
+    env.update(zip(eqn.outvars, outvars, strict=True))
+    return copy
