@@ -27,18 +27,14 @@ Evaluator = Callable[[Op, tuple[Any, ...], dict[str, Any]], tuple[Any, ...]]
 
 
 class EvalTrace(Trace):
-    """Evaluates at once, with one evaluator."""
+    """Evaluates at once: its `process` is an evaluator."""
 
-    __slots__ = ("evaluate",)
+    __slots__ = ("process",)
     name = "evaluation"
 
     def __init__(self, evaluate: Evaluator) -> None:
         super().__init__(None)
-        self.evaluate = evaluate
-
-    def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
-        """Hand the op to the evaluator."""
-        return self.evaluate(op, args, params)
+        self.process = evaluate  # type: ignore[method-assign]
 
 
 def evaluate_numpy(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
@@ -84,7 +80,7 @@ def switch_evaluator(name: str = "evaluator", value: Any = None) -> None:
     if "evaluator" in vars(state):
         trace = EvalTrace(evaluators[state.evaluator])
     else:
-        base_trace.evaluate = evaluators[state.evaluator]
+        base_trace.process = evaluators[state.evaluator]
         trace = base_trace
     if isinstance(context.trace, EvalTrace):
         context.trace = trace

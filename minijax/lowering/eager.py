@@ -41,7 +41,7 @@ def evaluate_xla(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple
         check_not_donated(args)
         op.infer(tuple([typeof(x) for x in args]), params)  # raises our own error, if the types are to blame
         raise
-    return tuple([Array(x) for x in outs])
+    return tuple(map(Array, outs))
 
 
 def evaluate_xla_checked(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:

@@ -62,7 +62,7 @@ def evaluate_program(args: Sequence[Any], params: dict[str, Any]) -> tuple[Any, 
     if state.jax_debug_nans and any(has_nan(x) for x in outs):
         find_nan(jaxpr, values)
         check_nans(params["name"], outs)
-    return tuple([Array(x) for x in outs])
+    return tuple(map(Array, outs))
 
 
 def lower_call(op: Op) -> None:
