@@ -28,18 +28,12 @@ def boundary(function: Callable[..., Any]) -> Callable[..., Any]:
         except MinijaxError as error:
             raise error.with_traceback(user_traceback(error.__traceback__))
         except Exception as error:
-            better = explain(error, *called(function, args), kwargs)
+            better = explain(error, function, args, kwargs)
             if better is not None:
                 raise better from None
             raise error.with_traceback(visible(error.__traceback__))
 
     return call
-
-
-def called(function: Callable[..., Any], args: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
-    """The user's function and its positional arguments."""
-    wrapped = getattr(function, "__wrapped__", None)
-    return (wrapped, args) if wrapped is not None else (args[0] if args else None, args[1:])
 
 
 def explain(error: Exception, function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> MinijaxError | None:
@@ -57,11 +51,17 @@ def explain(error: Exception, function: Any, args: Sequence[Any], kwargs: dict[s
 
 
 def explain_call(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> MinijaxTypeError | None:
-    """The error of a call whose arguments do not fit the function's parameters; None if they fit."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
+    """The error of a call whose arguments do not fit the function's parameters; None if they fit.
+
+    `vjp(f, *args)` and others like it call f with the rest of their arguments.
+    """
+    signature = signature_of(function)
+    if signature is None:
         return None
+    passes_on = not hasattr(function, "__wrapped__") and any(
+        p.kind == p.VAR_POSITIONAL for p in signature.parameters.values())
+    if passes_on and args:
+        return explain_call(args[0], args[1:], kwargs)
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
@@ -69,6 +69,14 @@ def explain_call(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> 
         return MinijaxTypeError(f"{name}({', '.join(signature.parameters)}) was called with arguments that do not fit: "
                                 f"{error}. Pass one argument for each parameter.")
     return None
+
+
+def signature_of(function: Any) -> inspect.Signature | None:
+    """The parameters of a function, if Python knows them; a wrapper has those of what it wraps."""
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
 
 
 def visible(traceback: TracebackType | None) -> TracebackType | None:
