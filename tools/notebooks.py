@@ -31,7 +31,9 @@ def run(path: Path) -> nbformat.NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata = nbformat.from_dict(KERNEL)
     environment = {**os.environ, **ENVIRONMENT}
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute(env=environment)
+    client = NotebookClient(notebook, timeout=300, coalesce_streams=True,
+                            resources={"metadata": {"path": str(path.parent)}})
+    client.execute(env=environment)
     for number, cell in enumerate(notebook.cells):
         cell.id, cell.metadata = f"cell-{number:02}", nbformat.NotebookNode()
     notebook.metadata = nbformat.from_dict(KERNEL)

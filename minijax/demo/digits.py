@@ -14,7 +14,7 @@ HELD_OUT = 360
 
 
 class Digits(NamedTuple):
-    """Images `f32[n, 64]` and labels `i32[n]`, to train with and held out; `test_pixels` are the images as they were."""
+    """Images `f32[n, 64]` and labels `i32[n]`, to train with and held out; `test_pixels` are the raw images."""
 
     images: Array
     labels: Array

@@ -17,22 +17,25 @@ from minijax.demo.train import train
 GOAL = 0.95
 DESCRIPTION = f"""\
 Train a classifier of handwritten digits through minijax alone: print the loss as a program (its jaxpr) and
-the program of its gradient, train a network of 64, 128 and 10 units with Adam, and test it on digits that it
-has not seen. The exit status is 0 if it knows at least {GOAL:.0%} of them, 1 if fewer, 2 for wrong arguments."""
+the program of its gradient, train a network of 64, 128 and 10 units with Adam, and test it on digits
+that it has not seen. The exit status is 0 if it knows at least {GOAL:.0%} of them, 1 if fewer, 2 for wrong
+arguments."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The options, and what they mean."""
     options = argparse.ArgumentParser(prog="python -m minijax", description=DESCRIPTION)
     options.add_argument("--steps", type=count, metavar="N", help="training steps (default: 500; 200 with --no-jit)")
-    options.add_argument("--batch-size", type=count, default=128, metavar="N", help="digits in each step (default: 128)")
-    options.add_argument("--learning-rate", type=rate, default=0.003, metavar="X", help="Adam's step size (default: 0.003)")
+    options.add_argument("--batch-size", type=count, default=128, metavar="N",
+                         help="digits in each step (default: 128)")
+    options.add_argument("--learning-rate", type=rate, default=0.003, metavar="X",
+                         help="Adam's step size (default: 0.003)")
     options.add_argument("--seed", type=seed, default=0, metavar="N",
                          help="fixes the split, the first weights and the batches (default: 0)")
     options.add_argument("--no-jit", action="store_true",
-                         help="run every operation by itself, without compiling the step: slower, the same results up to rounding")
+                         help="run every operation by itself, without compiling the step: slower")
     options.add_argument("--print-ir", action="store_true",
-                         help="print more of the programs: each line's source and origin, and the StableHLO that XLA compiles")
+                         help="print more of the programs: sources and origins of the lines, and StableHLO")
     options.add_argument("--plot", type=picture, metavar="FILE.png",
                          help="draw the loss and some held-out digits with the network's answers")
     return options
@@ -69,7 +72,7 @@ def picture(text: str) -> Path:
     if path.suffix.lower() != ".png":
         raise argparse.ArgumentTypeError(f"a file name that ends in .png is needed, got {text!r}")
     if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r} to put {path.name!r} in; make it first")
+        raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r} to put {path.name!r} in")
     return path
 
 

@@ -45,7 +45,7 @@ def print_training(digits: Digits, trained: Trained) -> None:
     print(f"loss {trained.losses[0]:.3f} at the start, {np.mean(trained.losses[-20:]):.4f} at the end"
           f" ({steps} steps, {len(digits.labels)} digits to train with)")
     rest = f", {1e3 * trained.other_steps / (steps - 1):.2f} ms for each of the others" if steps > 1 else ""
-    print(f"{trained.first_step:.2f} s for the first step (tracing and compiling){rest}")
+    print(f"{trained.first_step:.2f} s for the first step (with compiling){rest}")
 
 
 def held_out_accuracy(digits: Digits, params: model.Parameters) -> float:
