@@ -115,7 +115,8 @@ def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
     other_sign = bits.bitwise_and(comparison.ne(remainder, scalar_like(x, 0)),
                                   comparison.ne(arithmetic.sign(y), arithmetic.sign(remainder)))
     down = comparison.select_n(other_sign, quotient, arithmetic.sub(quotient, scalar_like(x, 1)))
-    return arithmetic.round(down), comparison.select_n(other_sign, remainder, add(remainder, y))
+    whole = comparison.select_n(comparison.eq(y, scalar_like(y, 0)), arithmetic.round(down), arithmetic.div(x, y))
+    return whole, comparison.select_n(other_sign, remainder, add(remainder, y))
 
 
 @_compiled("floor_divide", "x / y rounded down, elementwise.")
