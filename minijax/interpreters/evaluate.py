@@ -14,7 +14,7 @@ import numpy as np
 
 from minijax.config import config, state
 from minijax.errors import UnexpectedTracerError
-from minijax.ir.dtypes import is_inexact
+from minijax.ir.dtypes import is_inexact, numpy_dtype
 from minijax.ir.jaxpr import Atom, Jaxpr, Literal, Var
 from minijax.ir.op import Op
 from minijax.tracing.array import Array, Tracer, typeof
@@ -54,7 +54,7 @@ def as_array(value: Any, type: Any) -> Array:
     """Wrap the NumPy value of an IR type."""
     if isinstance(value, Array):
         return value
-    array = np.asarray(value, None if not isinstance(type.dtype, np.dtype) else type.dtype)
+    array = np.asarray(value, numpy_dtype(type.dtype))
     return Array(array.view(Weak) if type.weak_type else array)
 
 
@@ -62,9 +62,8 @@ def to_numpy(x: Any, dtype: Any) -> np.ndarray:
     """The NumPy array of a concrete value; keys become structured arrays of their words."""
     if isinstance(x, Tracer):
         raise UnexpectedTracerError(leak_message(x))
-    array = np.asarray(Array.backend.to_numpy(x.value if isinstance(x, Array) else x))
-    array = array.view(np.ndarray)
-    return array if array.dtype == dtype or not isinstance(dtype, np.dtype) else array.astype(dtype)
+    array = np.asarray(Array.backend.to_numpy(x.value if isinstance(x, Array) else x)).view(np.ndarray)
+    return array.astype(numpy_dtype(dtype), copy=False)
 
 
 evaluators: dict[str, Evaluator] = {"numpy": evaluate_numpy}
@@ -119,7 +118,7 @@ def run_numpy(jaxpr: Jaxpr, args: Sequence[np.ndarray]) -> list[Any]:
             with np.errstate(all="ignore"):
                 outs = eqn.op.eval(*operands, **eqn.params)
             for v, out in zip(eqn.outvars, outs, strict=True):
-                env[v] = np.asarray(out, v.type.dtype if isinstance(v.type.dtype, np.dtype) else None)
+                env[v] = np.asarray(out, numpy_dtype(v.type.dtype))
         return [to_numpy(a.value, a.type.dtype) if type(a) is Literal else env[a] for a in jaxpr.outvars]
     finally:
         context.trace = before

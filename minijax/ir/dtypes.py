@@ -96,6 +96,15 @@ def is_key(dtype: Any) -> bool:
     return isinstance(dtype, KeyDtype)
 
 
+def numpy_dtype(dtype: Any) -> np.dtype[Any]:
+    """The dtype of NumPy arrays of this dtype; that of keys is structured: their words, under their tag.
+
+    >>> numpy_dtype(key_dtypes["fry"])
+    dtype([('fry', '<u4', (2,))])
+    """
+    return np.dtype([(dtype.tag, uint32, dtype.key_shape)]) if is_key(dtype) else dtype
+
+
 def is_float(dtype: Any) -> bool:
     """Whether `dtype` is a real floating-point dtype, bfloat16 and smaller ones included."""
     return dtype in _floats
@@ -135,6 +144,7 @@ def complex_dtype(dtype: Any) -> Any:
     return {float64: complex128, complex128: complex128}.get(dtype, complex64)
 
 
+_keys_in_numpy: dict[Any, Any] = {numpy_dtype(key): key for key in key_dtypes.values()}
 _narrow = {int64: int32, uint64: uint32, float64: float32, complex128: complex64}
 
 
@@ -155,7 +165,7 @@ def as_dtype(dtype: Any) -> Any:
     Raises `DtypeError` for what does not name one.
     """
     if isinstance(dtype, (np.dtype, KeyDtype)):
-        return dtype
+        return _keys_in_numpy.get(dtype, dtype)
     tag = getattr(dtype, "_impl", None)  # a JAX key dtype
     if tag is not None and getattr(tag, "tag", None) in key_dtypes:
         return key_dtypes[tag.tag]

@@ -48,8 +48,7 @@ class XlaBackend(Backend):
         """The value as a NumPy array; keys as structured arrays of their words."""
         if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
             words = np.ascontiguousarray(jax.random.key_data(value))
-            dtype = np.dtype([(dtypes.as_dtype(value.dtype).tag, np.uint32, words.shape[-1:])])
-            return words.view(dtype).reshape(value.shape)
+            return words.view(dtypes.numpy_dtype(dtypes.as_dtype(value.dtype))).reshape(value.shape)
         return np.asarray(value)
 
     def is_foreign(self, value: Any) -> bool:

@@ -17,6 +17,7 @@ from minijax.errors import (ConcretizationTypeError, DonatedArrayError, MinijaxT
                             NonlinearError, TracerArrayConversionError, TracerBoolConversionError,
                             TracerIntegerConversionError)
 from minijax.ir.op import Linear
+from minijax.ir import constants
 from minijax.ir.types import ArrayType, scalar_type
 from minijax.tracing.backend import Backend
 from minijax.tracing.context import Trace
@@ -362,3 +363,10 @@ def is_value(x: Any) -> bool:
     (True, False)
     """
     return isinstance(x, Array) or scalar_type(x) is not None or Array.backend.is_foreign(x)
+
+
+def _constant_to_numpy(x: Any) -> np.ndarray:
+    return Array.backend.to_numpy(x.value if type(x) is Array else x)
+
+
+constants.to_numpy = _constant_to_numpy

@@ -23,9 +23,7 @@ class Backend:
 
     def type_of(self, value: Any) -> ArrayType:
         """The IR type of a device value."""
-        if value.dtype.names is not None:
-            return ArrayType(value.shape, dtypes.key_dtypes[value.dtype.names[0]])
-        return ArrayType(value.shape, dtypes.canonical_dtype(value.dtype), isinstance(value, Weak))
+        return ArrayType(value.shape, dtypes.canonical_dtype(dtypes.as_dtype(value.dtype)), isinstance(value, Weak))
 
     def to_numpy(self, value: Any) -> np.ndarray:
         """The value as a NumPy array; keys as structured arrays of their words."""
