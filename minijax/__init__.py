@@ -11,12 +11,13 @@ from typing import Any
 __version__ = "0.1.0"
 
 _API = ("ShapeDtypeStruct", "block_until_ready", "custom_jvp", "custom_vjp", "debug_nans", "default_backend",
-        "device_count", "device_get", "device_put", "devices", "disable_jit", "enable_x64", "eval_shape", "grad",
-        "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linear_transpose", "linearize",
-        "local_device_count", "local_devices", "make_jaxpr", "process_count", "process_index", "value_and_grad", "vjp", "vmap")
+        "device_count", "device_get", "device_put", "devices", "disable_jit", "enable_x64", "eval_shape", "grad", "jit",
+        "jvp", "linear_transpose", "linearize", "local_device_count", "local_devices", "make_jaxpr", "process_count",
+        "process_index", "value_and_grad", "vjp", "vmap")
+_DERIVATIVES = ("hessian", "hvp", "jacfwd", "jacobian", "jacrev")
 _FLOORS = ("api", "calls", "config", "errors", "interpreters", "ir", "lowering", "ops", "pytree", "tracing", "util")
 _NAMESPACES = ("inspect", "lax", "nn", "numpy", "random", "tree", "tree_util", "typing")
-_HOMES = {name: "minijax.api" for name in _API} | {
+_HOMES = {name: "minijax.api" for name in _API} | {name: "minijax.derivatives" for name in _DERIVATIVES} | {
     "Array": "minijax.tracing", "typeof": "minijax.tracing", "Jaxpr": "minijax.ir", "parse": "minijax.ir"}
 __all__ = sorted({*_HOMES, *_FLOORS, *_NAMESPACES})
 

@@ -1,4 +1,7 @@
-"""Jacobians and Hessians, from jvp, vjp and vmap."""
+"""Whole derivative matrices, from `jvp`, `vjp` and `vmap`: Jacobians, Hessians, Hessian times vector.
+
+Nothing here is part of the kernel: each is a page of Python over the transformations.
+"""
 
 from __future__ import annotations
 
