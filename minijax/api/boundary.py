@@ -26,12 +26,12 @@ def boundary(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except MinijaxError as error:
-            raise error.with_traceback(user_traceback(error.__traceback__))
+            raise shown(error)
         except Exception as error:
             better = explain(error, function, args, kwargs)
             if better is not None:
                 raise better from None
-            raise error.with_traceback(visible(error.__traceback__))
+            raise shown(error)
 
     return call
 
@@ -79,9 +79,17 @@ def signature_of(function: Any) -> inspect.Signature | None:
         return None
 
 
-def visible(traceback: TracebackType | None) -> TracebackType | None:
-    """The user's frames if user code raised; all of them if the library did, which is then at fault."""
-    return user_traceback(traceback) if raised_by_user(traceback) else traceback
+def shown(error: Exception) -> Exception:
+    """The error with the user's frames alone, and without JAX's note on its own.
+
+    An exception of Python's that the library raised keeps all frames: the library is at fault.
+    """
+    notes = getattr(error, "__notes__", None)
+    if notes:
+        error.__notes__ = [note for note in notes if "JAX has removed its internal frames" not in note]
+    if isinstance(error, MinijaxError) or raised_by_user(error.__traceback__):
+        return error.with_traceback(user_traceback(error.__traceback__))
+    return error
 
 
 def raised_by_user(traceback: TracebackType | None) -> bool:

@@ -49,8 +49,51 @@ class _Call:
         self.out_tree = tree
         return outs
 
+    def pair(self, result: Any, rule: str, second: str) -> tuple[Any, Any]:
+        """The pair that a rule must return."""
+        if not isinstance(result, (tuple, list)) or len(result) != 2:
+            raise MinijaxTypeError(f"The {rule} rule of {self.name} must return a pair (output, {second}), "
+                                   f"got {type(result).__name__}.")
+        return result[0], result[1]
 
-class custom_jvp:
+    def fitting(self, rule: str, what: str, found: Any, whose: str, value: Any) -> Any:
+        """A derivative that a rule returned for a value, which must have the value's shape and dtype."""
+        t = typeof(value)
+        if not t.differentiable:
+            return zero
+        u = typeof(found)
+        if (t.shape, t.dtype) != (u.shape, u.dtype):
+            raise MinijaxTypeError(f"The {rule} rule of {self.name} returned {what} of type {u} for {whose} of type "
+                                   f"{t}. They must have the same shape and dtype.")
+        return found
+
+
+class _Custom:
+    """A function to which rules are given after it is made."""
+
+    def __init__(self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
+        check_callable(type(self).__name__, fun)
+        functools.update_wrapper(self, fun)
+        self.fun = fun
+        self.nondiff_argnums = tuple(nondiff_argnums)
+        self.rules: tuple[Callable[..., Any], ...] = ()
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not self.rules:
+            name = function_name(self.fun)
+            raise MinijaxTypeError(f"The {type(self).__name__} function {name} has no rule yet. Give it one with "
+                                   f"{name}.{self.definition}.")
+        if context.trace is base_trace:
+            return self.fun(*args, **kwargs)
+        call = _Call(self, args, kwargs)
+        outs = bind_custom(self.op, call.function, call.leaves, **self.flat_rules(call))
+        return call.out_tree.unflatten(outs)
+
+
+class custom_jvp(_Custom):
     """A function with its own rule for forward-mode derivatives (reverse mode follows from it).
 
     The rule, given to `defjvp`, maps (primals, tangents), tuples, to (output, output tangent).
@@ -61,16 +104,12 @@ class custom_jvp:
     ... def f_jvp(primals, tangents): return f(*primals), 10.0 * tangents[0]
     """
 
-    def __init__(self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
-        check_callable("custom_jvp", fun)
-        functools.update_wrapper(self, fun)
-        self.fun = fun
-        self.nondiff_argnums = tuple(nondiff_argnums)
-        self.rule: Callable[..., Any] | None = None
+    op = custom_jvp_p
+    definition = "defjvp(rule)"
 
     def defjvp(self, jvp: Callable[..., Any], symbolic_zeros: bool = False) -> Callable[..., Any]:
         """Set the rule; returns it, so that this can be a decorator."""
-        self.rule = jvp
+        self.rules = (jvp,)
         return jvp
 
     def defjvps(self, *jvps: Callable[..., Any] | None) -> None:
@@ -80,51 +119,25 @@ class custom_jvp:
             terms = [jvp(t, out, *primals) for jvp, t in zip(jvps, tangents, strict=True) if jvp is not None]
             return out, functools.reduce(lambda a, b: pytree.map(lambda x, y: x + y, a, b), terms)
 
-        self.rule = rule
+        self.rules = (rule,)
 
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self.rule is None:
-            name = function_name(self.fun)
-            raise MinijaxTypeError(f"The custom_jvp function {name} has no rule yet. Give it one with "
-                                   f"{name}.defjvp(rule).")
-        if context.trace is base_trace:
-            return self.fun(*args, **kwargs)
-        call = _Call(self, args, kwargs)
-        outs = bind_custom(custom_jvp_p, call.function, call.leaves, rule=self._flat_rule(call))
-        return call.out_tree.unflatten(outs)
-
-    def _flat_rule(self, call: _Call) -> Callable[..., Any]:
+    def flat_rules(self, call: _Call) -> dict[str, Callable[..., Any]]:
+        """The rule on leaves."""
         def rule(primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
             trees = call.in_tree.unflatten(primals), call.in_tree.unflatten(tangents)
-            result = self.rule(*call.fixed, *trees)  # type: ignore[misc]
-            if not isinstance(result, (tuple, list)) or len(result) != 2:
-                raise MinijaxTypeError(f"The jvp rule of {call.name} must return a pair (output, output tangent), "
-                                       f"got {type(result).__name__}.")
-            outs = call.flatten_out(result[0], "the rule's output")
-            out_tangents, tree = pytree.flatten(result[1])
+            out, out_tangent = call.pair(self.rules[0](*call.fixed, *trees), "jvp", "output tangent")
+            outs = call.flatten_out(out, "the rule's output")
+            out_tangents, tree = pytree.flatten(out_tangent)
             if tree != call.out_tree:
                 raise TreeError(f"The jvp rule of {call.name} returned a tangent of structure {tree} for an output of "
                                 f"structure {call.out_tree}. They must be the same.")
-            return outs, [check_rule_tangent(call.name, x, t) for x, t in zip(outs, out_tangents, strict=True)]
+            return outs, [call.fitting("jvp", "a tangent", t, "an output", x)
+                          for x, t in zip(outs, out_tangents, strict=True)]
 
-        return rule
-
-
-def check_rule_tangent(name: str, out: Any, tangent: Any) -> Any:
-    """A tangent from a user's rule; it must have its output's shape and dtype."""
-    t, u = typeof(out), typeof(tangent)
-    if not t.differentiable:
-        return zero
-    if (t.shape, t.dtype) != (u.shape, u.dtype):
-        raise MinijaxTypeError(f"The jvp rule of {name} returned a tangent of type {u} for an output of type {t}. "
-                               "They must have the same shape and dtype.")
-    return tangent
+        return {"rule": rule}
 
 
-class custom_vjp:
+class custom_vjp(_Custom):
     """A function with its own rule for reverse-mode derivatives.
 
     `defvjp(fwd, bwd)`: fwd(*args) returns (output, residuals); bwd(residuals, cotangent) returns a tuple
@@ -135,53 +148,32 @@ class custom_vjp:
     >>> f.defvjp(lambda x: (f(x), x), lambda x, ct: (10.0 * ct,))
     """
 
-    def __init__(self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
-        check_callable("custom_vjp", fun)
-        functools.update_wrapper(self, fun)
-        self.fun = fun
-        self.nondiff_argnums = tuple(nondiff_argnums)
-        self.fwd: Callable[..., Any] | None = None
-        self.bwd: Callable[..., Any] | None = None
+    op = custom_vjp_p
+    definition = "defvjp(fwd, bwd)"
 
     def defvjp(self, fwd: Callable[..., Any], bwd: Callable[..., Any], symbolic_zeros: bool = False,
                optimize_remat: bool = False) -> None:
         """Set the rule's two halves."""
-        self.fwd, self.bwd = fwd, bwd
+        self.rules = fwd, bwd
 
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self.fwd is None or self.bwd is None:
-            name = function_name(self.fun)
-            raise MinijaxTypeError(f"The custom_vjp function {name} has no rule yet. Give it one with "
-                                   f"{name}.defvjp(fwd, bwd).")
-        if context.trace is base_trace:
-            return self.fun(*args, **kwargs)
-        call = _Call(self, args, kwargs)
-        fwd, bwd = self._flat_rules(call)
-        outs = bind_custom(custom_vjp_p, call.function, call.leaves, fwd=fwd, bwd=bwd)
-        return call.out_tree.unflatten(outs)
-
-    def _flat_rules(self, call: _Call) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    def flat_rules(self, call: _Call) -> dict[str, Callable[..., Any]]:
+        """The two halves on leaves."""
+        user_fwd, user_bwd = self.rules
         residual_trees: dict[int, Any] = {}
 
         def fwd(*leaves: Any) -> Any:
-            result = self.fwd(*call.restore(leaves))  # type: ignore[misc]
-            if not isinstance(result, (tuple, list)) or len(result) != 2:
-                raise MinijaxTypeError(f"The fwd rule of {call.name} must return a pair (output, residuals), "
-                                       f"got {type(result).__name__}.")
-            outs = call.flatten_out(result[0], "the fwd rule's output")
-            residuals, tree = pytree.flatten(result[1])
+            out, saved = call.pair(user_fwd(*call.restore(leaves)), "fwd", "residuals")
+            outs = call.flatten_out(out, "the fwd rule's output")
+            residuals, tree = pytree.flatten(saved)
             residual_trees[len(residuals)] = tree
             return outs, residuals
 
         def bwd(residuals: Sequence[Any], cts: Sequence[Any]) -> Any:
             tree = residual_trees[len(residuals)]
-            found = self.bwd(*call.fixed, tree.unflatten(residuals), call.out_tree.unflatten(cts))  # type: ignore[misc]
+            found = user_bwd(*call.fixed, tree.unflatten(residuals), call.out_tree.unflatten(cts))
             return flatten_cotangents(call, found)
 
-        return fwd, bwd
+        return {"fwd": fwd, "bwd": bwd}
 
 
 def flatten_cotangents(call: _Call, found: Any) -> list[Any]:
@@ -200,17 +192,6 @@ def flatten_cotangents(call: _Call, found: Any) -> list[Any]:
         if ct_tree != tree:
             raise TreeError(f"The bwd rule of {call.name} returned a cotangent of structure {ct_tree} for argument "
                             f"{number}, which has structure {tree}.")
-        leaves.extend(check_rule_cotangent(call.name, number, x, c) for x, c in zip(primals, ct_leaves, strict=True))
+        leaves.extend(call.fitting("bwd", "a cotangent", c, f"argument {number}", x)
+                      for x, c in zip(primals, ct_leaves, strict=True))
     return leaves
-
-
-def check_rule_cotangent(name: str, number: int, primal: Any, ct: Any) -> Any:
-    """A cotangent from a user's rule; it must have its argument's shape and dtype."""
-    t = typeof(primal)
-    if not t.differentiable:
-        return zero
-    u = typeof(ct)
-    if (t.shape, t.dtype) != (u.shape, u.dtype):
-        raise MinijaxTypeError(f"The bwd rule of {name} returned a cotangent of type {u} for argument {number}, "
-                               f"which has type {t}.")
-    return ct

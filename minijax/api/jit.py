@@ -15,7 +15,7 @@ from typing import Any
 
 from minijax import pytree
 from minijax.api.arguments import check_callable, check_leaves, function_name
-from minijax.api.boundary import boundary, explain, visible
+from minijax.api.boundary import boundary, explain, shown
 from minijax.api.trace import ShapeDtypeStruct, as_types
 from minijax.calls.jit import Traced, call_traced, trace_cache
 from minijax.calls.static import JitOptions
@@ -25,7 +25,6 @@ from minijax.interpreters.evaluate import base_trace
 from minijax.tracing.array import Array, Tracer, check_not_donated, is_value, typeof
 from minijax.tracing.context import context
 from minijax.tracing.leaks import leak_message
-from minijax.tracing.source import user_traceback
 from minijax.util import bounded
 
 # function -> {(options, context token): the backend's compiled function}; so `jit(f)(x)` in a loop compiles once.
@@ -49,12 +48,12 @@ class JittedFunction:
                 return self._fast(*args, **kwargs)
             return self._call(args, kwargs)
         except MinijaxError as error:
-            raise error.with_traceback(user_traceback(error.__traceback__))
+            raise shown(error)
         except Exception as error:
             better = self._explain(error, args, kwargs)
             if better is not None:
                 raise better from None
-            raise error.with_traceback(visible(error.__traceback__))
+            raise shown(error)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
