@@ -1,0 +1,95 @@
+"""A thousand random programs agree with JAX under every composition of up to three transformations.
+
+Minijax runs them with the NumPy evaluator, and some compiled by XLA too.  JAX's are compiled, with as little
+optimization as it can, which is what costs the least; programs that branch on values run op by op.
+"""
+
+import collections
+
+import jax
+import numpy as np
+import pytest
+
+import minijax.api as api
+import minijax.lax
+import minijax.numpy
+import minijax.tree
+from minijax.config import config
+from minijax.ops.elementwise import sin_p
+from random_programs import COMPOSITIONS, Program, Space, disagreement, program
+
+COUNT, BLOCK, COMPILED = 1000, 25, 19
+TOLERANCE = 1e-8
+
+OURS = Space(np=minijax.numpy, lax=minijax.lax, map=minijax.tree.map, jit=api.jit, vmap=api.vmap, grad=api.grad,
+             jvp=api.jvp, vjp=api.vjp, linearize=api.linearize)
+THEIRS = Space(np=jax.numpy, lax=jax.lax, map=jax.tree.map, jit=lambda f: f, vmap=jax.vmap, grad=jax.grad,
+               jvp=jax.jvp, vjp=jax.vjp, linearize=jax.linearize)
+
+
+@pytest.fixture(autouse=True)
+def x64():
+    """Double precision, so that a difference is a mistake and not rounding."""
+    with config.override("jax_enable_x64", True):
+        yield
+    config.update("jax_enable_x64", False)
+
+
+# Compiling is nearly all of the time: these make it three times faster.
+OPTIONS = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True,
+           "xla_cpu_use_fusion_emitters": False}
+
+
+def expected(found):
+    """Leaves of JAX's result."""
+    function = found.function(THEIRS)
+    if found.branches:
+        with jax.disable_jit():
+            return jax.tree.leaves(function(jax.tree.map(jax.numpy.asarray, found.inputs)))
+    return jax.tree.leaves(jax.jit(function).lower(found.inputs).compile(compiler_options=OPTIONS)(found.inputs))
+
+
+def difference(found, compiled=False):
+    """How far minijax's results are from JAX's."""
+    with config.override("evaluator", "numpy"):
+        ours = [found.function(OURS)(found.inputs)]
+    if compiled and not found.branches:
+        ours.append(api.jit(found.function(OURS))(found.inputs))
+    theirs = expected(found)
+    return max(disagreement(minijax.tree.leaves(result), theirs) for result in ours)
+
+
+@pytest.mark.parametrize("block", range(COUNT // BLOCK))
+def test_programs_agree(block):
+    for seed in range(block * BLOCK, (block + 1) * BLOCK):
+        found = program(seed)
+        assert difference(found, compiled=seed % COMPILED == 0) < TOLERANCE, str(found)
+
+
+def test_every_composition_occurs_often():
+    counts = collections.Counter(program(seed, steps=1).transforms for seed in range(COUNT))
+    assert set(counts) == set(COMPOSITIONS) and min(counts.values()) >= 6
+
+
+def test_programs_are_reproducible():
+    assert str(program(7)) == str(program(7)) != str(program(8))
+
+
+def test_a_wrong_rule_is_caught(monkeypatch):
+    def wrong_jvp(primals, tangents):
+        outs = sin_p.bind(*primals)
+        return outs, tuple(1.0001 * t for t in tangents)
+
+    derivatives = {"grad", "jvp", "linear"}
+    of_sine = [found for found in map(program, range(60)) if not found.branches and derivatives & set(found.transforms)
+               and any(step.name == "sin" for step in found.steps)]
+    right = [difference(found) for found in of_sine]
+    monkeypatch.setattr(sin_p, "jvp", wrong_jvp)
+    wrong = [difference(found) for found in of_sine]
+    assert len(of_sine) >= 3 and max(right) < TOLERANCE < max(wrong)
+
+
+def test_a_wrong_shape_is_a_disagreement():
+    assert disagreement([np.zeros(3)], [np.zeros((3, 1))]) == np.inf
+    assert disagreement([np.array([np.nan])], [np.array([0.0])]) == np.inf
+    assert isinstance(program(0), Program)
