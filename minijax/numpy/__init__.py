@@ -14,7 +14,7 @@ except ModuleNotFoundError as _error:
 else:
     _lowering.install()
 
-from minijax.numpy import linalg as linalg  # noqa: E402
+from minijax.numpy import linalg as linalg
 from minijax.numpy.arrange import (diag, diagonal, flip, fliplr, flipud, pad, repeat, roll, rot90, tile, trace, tril,
                                    tril_indices, triu, triu_indices)
 from minijax.numpy.creation import (arange, array, asarray, copy, empty, empty_like, eye, full, full_like, identity,
@@ -51,7 +51,8 @@ from minijax.numpy.shaping import (append, array_split, atleast_1d, atleast_2d, 
                                    expand_dims, hsplit, hstack, matrix_transpose, moveaxis, ndim, ravel, reshape,
                                    rollaxis, shape, size, split, squeeze, stack, swapaxes, transpose, unstack, vsplit,
                                    vstack)
-from minijax.tracing.array import Array as ndarray  # noqa: E402
+from minijax.numpy.protocols import fill as _fill
+from minijax.tracing.array import Array as ndarray
 
 bool = bool_
 newaxis = None
@@ -59,5 +60,6 @@ pi, e, inf, nan, euler_gamma = _np.pi, _np.e, _np.inf, _np.nan, _np.euler_gamma
 index_exp, s_ = _np.index_exp, _np.s_
 permute_dims = transpose
 
-_MODULES = ("arrange", "at", "creation", "dtypes", "elementwise", "linear", "methods", "operands", "reductions", "selection")
+_fill(globals())
+_MODULES = ("arrange", "at", "creation", "dtypes", "elementwise", "linear", "methods", "operands", "protocols", "reductions", "selection")
 __all__ = sorted(name for name in globals() if not name.startswith("_") and name not in _MODULES)

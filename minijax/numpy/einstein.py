@@ -98,9 +98,11 @@ def _einsum_of(*arrays: Any, inputs: tuple[str, ...], result: str, precision: An
         kept = set(result).union(*[labels for _, labels in terms])
         while len(chosen) > 1:
             later = kept.union(*[labels for _, labels in chosen[2:]])
-            chosen[:2] = [_multiply(*_reduced(*chosen[0], later | set(chosen[1][1]), chosen[1]),
-                                    *_reduced(*chosen[1], later | set(chosen[0][1]), chosen[0]), later, precision, dtype)]
-        terms.append(_reduced(*chosen[0], kept, None))
+            (x, x_labels), (y, y_labels) = _narrowed(*chosen[0], chosen[1]), _narrowed(*chosen[1], chosen[0])
+            x, x_labels = _reduced(x, x_labels, later | set(y_labels))
+            y, y_labels = _reduced(y, y_labels, later | set(x_labels))
+            chosen[:2] = [_multiply(x, x_labels, y, y_labels, later, precision, dtype)]
+        terms.append(_reduced(*chosen[0], kept))
     (x, labels), = terms
     return converted(transpose(x, [labels.index(c) for c in result]), wanted)
 
@@ -117,19 +119,20 @@ def _path(inputs: tuple[str, ...], result: str, shapes: tuple[tuple[int, ...], .
     return np.einsum_path(f"{','.join(inputs)}->{result}", *stand_ins, optimize="optimal")[0][1:]
 
 
-def _reduced(x: Any, labels: str, kept: set[str], partner: tuple[Any, str] | None) -> tuple[Any, str]:
-    """The operand with diagonals of repeated labels taken and the labels that nobody needs summed.
+def _narrowed(x: Any, labels: str, partner: tuple[Any, str]) -> tuple[Any, str]:
+    """The operand without its axes of size 1 whose label is larger in the partner: they broadcast."""
+    sizes = dict(zip(partner[1], partner[0].shape, strict=True))
+    narrow = [i for i, c in enumerate(labels) if x.shape[i] == 1 and sizes.get(c, 1) != 1]
+    return squeeze(x, narrow), "".join([c for i, c in enumerate(labels) if i not in narrow])
 
-    An axis of size 1 whose label is larger in the partner is left away: it broadcasts.
-    """
+
+def _reduced(x: Any, labels: str, kept: set[str]) -> tuple[Any, str]:
+    """The operand with diagonals of repeated labels taken and the labels that nobody needs summed."""
     for label in dict.fromkeys(labels):
         while labels.count(label) > 1:
             x, labels = _diagonal(x, labels, label)
-    sizes = dict(zip(partner[1], partner[0].shape, strict=True)) if partner else {}
-    narrow = [i for i, c in enumerate(labels) if x.shape[i] == 1 and sizes.get(c, 1) != 1]
-    x, labels = squeeze(x, narrow), "".join(c for i, c in enumerate(labels) if i not in narrow)
     summed = [i for i, c in enumerate(labels) if c not in kept]
-    return reduce_sum(x, summed), "".join(c for c in labels if c in kept)
+    return reduce_sum(x, summed), "".join([c for c in labels if c in kept])
 
 
 def _diagonal(x: Any, labels: str, label: str) -> tuple[Any, str]:

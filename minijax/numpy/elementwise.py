@@ -19,13 +19,13 @@ from minijax.ir.op import Op
 from minijax.numpy.operands import operand, refuse
 from minijax.ops import arithmetic, bits, comparison, conversion, elementwise
 from minijax.ops.comparison import select_n
-from minijax.ops.families import broadcast_in_dim, scalar_like
+from minijax.ops.families import broadcast_in_dim, broadcast_in_dim_p, scalar_like
 from minijax.ops.operators import (absolute, add, bitwise_and, bitwise_or, bitwise_xor, divmod, equal, floor_divide,
                                    greater, greater_equal, invert, left_shift, less, less_equal, maximum, minimum,
                                    multiply, negative, not_equal, positive, power, remainder, right_shift, subtract,
                                    true_divide)
 from minijax.ops.promotion import (INEXACT, broadcast_operands, harmonize, promoted, promoted_inexact,
-                                   promoted_numeric)
+                                   promoted_numeric, to_inexact)
 from minijax.tracing.array import Array, typeof
 
 __all__ = ["absolute", "add", "bitwise_and", "bitwise_or", "bitwise_xor", "divmod", "equal", "floor_divide", "greater",
@@ -69,6 +69,11 @@ sqrt = _inexact("sqrt", elementwise.sqrt_p, "Square root.")
 cbrt = _inexact("cbrt", elementwise.cbrt_p, "Cube root.")
 
 
+def _strong(x: Any, value: float) -> Any:
+    """A constant of the dtype of x, which makes results strong as JAX's are."""
+    return typeof(x).dtype.type(value)
+
+
 @fused
 def log2(x: Any, /) -> Any:
     """Logarithm to base 2.
@@ -77,14 +82,14 @@ def log2(x: Any, /) -> Any:
     Array(3., dtype=float32, weak_type=True)
     """
     x, = promoted_inexact("log2", x)
-    return arithmetic.div(elementwise.log(x), elementwise.log(scalar_like(x, 2.0)))
+    return arithmetic.div(elementwise.log(x), elementwise.log(_strong(x, 2.0)))
 
 
 @fused
 def log10(x: Any, /) -> Any:
     """Logarithm to base 10."""
     x, = promoted_inexact("log10", x)
-    return multiply(elementwise.log(x), scalar_like(x, 1 / math.log(10)))
+    return multiply(elementwise.log(x), _strong(x, 1 / math.log(10)))
 
 
 def square(x: Any, /) -> Any:
@@ -129,7 +134,8 @@ trunc = fix = _rounding("trunc", fused(_toward_zero), "x without its fraction.")
 
 def rint(x: Any, /) -> Any:
     """The nearest whole number, elementwise; halves go to the even one."""
-    return arithmetic.round(*promoted_inexact("rint", x), rounding_method=1)
+    x = operand("rint", x)
+    return arithmetic.round(x if dtypes.is_float(x.dtype) else x.astype(to_inexact(x.dtype)), rounding_method=1)
 
 
 def round(a: Any, decimals: int = 0, out: None = None) -> Any:
@@ -173,7 +179,7 @@ def real(val: Any, /) -> Any:
 def imag(val: Any, /) -> Any:
     """Imaginary part, elementwise; zeros for real numbers."""
     x = operand("imag", val)
-    return conversion.imag(x) if dtypes.is_complex(x.dtype) else _all_equal(x, 0, x.dtype)
+    return conversion.imag(x) if dtypes.is_complex(x.dtype) else _full(x, scalar_like(x, 0.0 if dtypes.is_float(x.dtype) else 0))
 
 
 def conjugate(x: Any, /) -> Any:
@@ -188,8 +194,8 @@ def angle(z: Any, deg: bool = False) -> Any:
 
 
 def _angle_of(z: Any, deg: bool) -> Any:
-    z, = promoted_inexact("angle", z)
-    parts = (conversion.imag(z), conversion.real(z)) if dtypes.is_complex(typeof(z).dtype) else (multiply(z, 0.0), z)
+    z, = promoted_inexact("angle", operand("angle", z))
+    parts = (conversion.imag(z), conversion.real(z)) if dtypes.is_complex(typeof(z).dtype) else (_full(z, _strong(z, 0.0)), z)
     out = elementwise.atan2(*parts)
     return multiply(out, 180 / math.pi) if deg else out
 
@@ -199,8 +205,9 @@ _angle = fused(_angle_of, static_argnames=("deg",))
 
 # ---- tests of numbers ----
 
-def _all_equal(x: Any, value: Any, dtype: Any) -> Any:
-    return broadcast_in_dim(operand("full", dtype.type(value)), x.shape, ())
+def _full(x: Any, value: Any) -> Any:
+    """A scalar in the shape of x."""
+    return broadcast_in_dim_p.bind(value, shape=x.shape, broadcast_dimensions=())[0]
 
 
 def isnan(x: Any, /) -> Any:
@@ -216,7 +223,7 @@ def isfinite(x: Any, /) -> Any:
         return arithmetic.is_finite(x)
     if dtypes.is_complex(x.dtype):
         return bits.bitwise_and(isfinite(conversion.real(x)), isfinite(conversion.imag(x)))
-    return _all_equal(x, True, dtypes.bool_)
+    return _full(x, np.bool_(True))
 
 
 @fused
@@ -227,7 +234,7 @@ def isinf(x: Any, /) -> Any:
         return bits.bitwise_or(isinf(conversion.real(x)), isinf(conversion.imag(x)))
     if dtypes.is_float(x.dtype):
         return comparison.eq(elementwise.abs(x), scalar_like(x, math.inf))
-    return _all_equal(x, False, dtypes.bool_)
+    return _full(x, np.bool_(False))
 
 
 def isposinf(x: Any, /) -> Any:
@@ -249,7 +256,7 @@ def signbit(x: Any, /) -> Any:
 def _signbit(x: Any) -> Any:
     x = operand("signbit", x)
     if not dtypes.is_float(x.dtype):
-        return less(x, 0) if dtypes.is_integer(x.dtype) else _all_equal(x, False, dtypes.bool_)
+        return less(x, 0) if dtypes.is_integer(x.dtype) else _full(x, np.bool_(False))
     signed = conversion.bitcast_convert_type(x, np.dtype(f"int{x.dtype.itemsize * 8}"))
     return comparison.lt(signed, scalar_like(signed, 0))
 

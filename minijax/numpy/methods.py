@@ -1,7 +1,7 @@
-"""The methods of `Array` and `Tracer`, indexing, `.at`, and the tables behind NumPy's own functions.
+"""The methods of `Array` and `Tracer`, indexing, and `.at`.
 
-Filled in by visible loops: methods are the functions of this package with the array as
-their first argument; `np.sin(x)` and `np.sum(x)` find theirs by name.
+Filled in by two visible loops: methods are the functions of this package with the array
+as their first argument.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from minijax.api.jit import fused
 from minijax.errors import MinijaxTypeError
 from minijax.ir import dtypes
-from minijax.numpy import arrange, creation, einstein, elementwise, linear, reductions, selection, shaping
+from minijax.numpy import arrange, creation, elementwise, linear, reductions, selection, shaping
 from minijax.numpy.at import AtIndexer
 from minijax.numpy.operands import converted, dtype_of, operand
 from minijax.ops.conversion import bitcast_convert_type
@@ -117,23 +117,3 @@ for _name, _method in _methods.items():
     Array.define(_name, _method)
 for _name, _method in _properties.items():
     Array.define(_name, property(_method))
-
-
-# ---- NumPy's own functions ----
-
-_homes = (arrange, creation, einstein, elementwise, linear, reductions, selection, shaping)
-_same_names = {name: getattr(home, name) for home in _homes for name in vars(home)
-               if not name.startswith("_") and callable(getattr(home, name)) and (
-                   getattr(getattr(home, name), "__module__", "").startswith("minijax"))}
-
-
-def _by_name(kind: type) -> dict[Any, Callable[..., Any]]:
-    """NumPy's functions of one kind, each with ours of the same name."""
-    pairs = [(getattr(np, name, None), function) for name, function in _same_names.items()]
-    return {theirs: ours for theirs, ours in pairs if isinstance(theirs, kind)}
-
-
-Array.ufuncs.update(_by_name(np.ufunc))
-Array.functions.update({theirs: ours for theirs, ours in _by_name(type(np.sum)).items()})
-Array.functions.update(_by_name(type(np.concatenate)))
-Array.functions[np.linalg.norm] = _same_names.get("norm")

@@ -112,10 +112,10 @@ def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
     """Quotient and remainder of real numbers; the remainder has the sign of y."""
     remainder = arithmetic.rem(x, y)
     quotient = arithmetic.div(arithmetic.sub(x, remainder), y)
-    other_sign = bits.bitwise_and(comparison.ne(remainder, scalar_like(x, 0)),
+    other_sign = bits.bitwise_and(comparison.ne(remainder, scalar_like(x, 0.0)),
                                   comparison.ne(arithmetic.sign(y), arithmetic.sign(remainder)))
-    down = comparison.select_n(other_sign, quotient, arithmetic.sub(quotient, scalar_like(x, 1)))
-    whole = comparison.select_n(comparison.eq(y, scalar_like(y, 0)), arithmetic.round(down), arithmetic.div(x, y))
+    down = comparison.select_n(other_sign, quotient, arithmetic.sub(quotient, scalar_like(x, 1.0)))
+    whole = comparison.select_n(comparison.eq(y, scalar_like(y, 0.0)), arithmetic.round(down), arithmetic.div(x, y))
     return whole, comparison.select_n(other_sign, remainder, add(remainder, y))
 
 
