@@ -9,8 +9,10 @@ from typing import Any
 from minijax import pytree
 from minijax.api.arguments import canonical_argnums, check_callable, flatten_values, function_name
 from minijax.calls.custom import bind_custom, custom_jvp_p, custom_vjp_p
+from minijax.calls.static import as_tuple
 from minijax.errors import MinijaxTypeError, TreeError
 from minijax.interpreters.evaluate import base_trace
+from minijax.ir.op import Op
 from minijax.ir.types import zero
 from minijax.tracing.array import typeof
 from minijax.tracing.context import context
@@ -63,19 +65,22 @@ class _Call:
             return zero
         u = typeof(found)
         if (t.shape, t.dtype) != (u.shape, u.dtype):
-            raise MinijaxTypeError(f"The {rule} rule of {self.name} returned {what} of type {u} for {whose} of type "
+            raise MinijaxTypeError(f"The {rule} rule of {self.name} returned {what} of type {u} for {whose} type "
                                    f"{t}. They must have the same shape and dtype.")
         return found
 
 
 class _Custom:
-    """A function to which rules are given after it is made."""
+    """A function to which rules are given after it is made; `op` is what a call of it binds."""
+
+    op: Op
+    definition: str  # how to give the rules, for a message
 
     def __init__(self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
         check_callable(type(self).__name__, fun)
         functools.update_wrapper(self, fun)
         self.fun = fun
-        self.nondiff_argnums = tuple(nondiff_argnums)
+        self.nondiff_argnums = as_tuple("nondiff_argnums", nondiff_argnums, int)
         self.rules: tuple[Callable[..., Any], ...] = ()
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -109,6 +114,7 @@ class custom_jvp(_Custom):
 
     def defjvp(self, jvp: Callable[..., Any], symbolic_zeros: bool = False) -> Callable[..., Any]:
         """Set the rule; returns it, so that this can be a decorator."""
+        check_callable("defjvp", jvp)
         self.rules = (jvp,)
         return jvp
 
@@ -131,7 +137,7 @@ class custom_jvp(_Custom):
             if tree != call.out_tree:
                 raise TreeError(f"The jvp rule of {call.name} returned a tangent of structure {tree} for an output of "
                                 f"structure {call.out_tree}. They must be the same.")
-            return outs, [call.fitting("jvp", "a tangent", t, "an output", x)
+            return outs, [call.fitting("jvp", "a tangent", t, "an output of", x)
                           for x, t in zip(outs, out_tangents, strict=True)]
 
         return {"rule": rule}
@@ -154,6 +160,8 @@ class custom_vjp(_Custom):
     def defvjp(self, fwd: Callable[..., Any], bwd: Callable[..., Any], symbolic_zeros: bool = False,
                optimize_remat: bool = False) -> None:
         """Set the rule's two halves."""
+        check_callable("defvjp", fwd)
+        check_callable("defvjp", bwd)
         self.rules = fwd, bwd
 
     def flat_rules(self, call: _Call) -> dict[str, Callable[..., Any]]:
@@ -192,6 +200,6 @@ def flatten_cotangents(call: _Call, found: Any) -> list[Any]:
         if ct_tree != tree:
             raise TreeError(f"The bwd rule of {call.name} returned a cotangent of structure {ct_tree} for argument "
                             f"{number}, which has structure {tree}.")
-        leaves.extend(call.fitting("bwd", "a cotangent", c, f"argument {number}", x)
+        leaves.extend(call.fitting("bwd", "a cotangent", c, f"argument {number}, which has", x)
                       for x, c in zip(primals, ct_leaves, strict=True))
     return leaves
