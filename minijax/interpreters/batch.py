@@ -69,7 +69,8 @@ class BatchTrace(Trace):
                 outs, out_axes = op.batch(self.size, values, axes, **params)
         except Exception:
             context.trace = before
-            op.infer(tuple([typeof(x) for x in args]), params)  # raises with one example's types, if they are to blame
+            if "custom" not in op.traits:  # those hold Python functions, not programs with types
+                op.infer(tuple([typeof(x) for x in args]), params)  # names one example's types, if they are to blame
             raise
         finally:
             context.trace = before
