@@ -5,6 +5,7 @@ optimization as it can, which is what costs the least; programs that branch on v
 """
 
 import collections
+import functools
 
 import jax
 import numpy as np
@@ -35,9 +36,22 @@ def x64():
     config.update("jax_enable_x64", False)
 
 
-# Compiling is nearly all of the time: these make it three times faster.
-OPTIONS = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True,
-           "xla_cpu_use_fusion_emitters": False}
+# Compiling is nearly all of the time: these options, where XLA knows them, make it three times faster.
+FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True,
+        "xla_cpu_use_fusion_emitters": False}
+
+
+@functools.cache
+def fast_options():
+    """Those of the options above that this XLA knows."""
+    found = {}
+    for name, value in FAST.items():
+        try:
+            jax.jit(lambda x: x + 1).lower(1.0).compile(compiler_options={name: value})
+        except jax.errors.JaxRuntimeError:
+            continue
+        found[name] = value
+    return found
 
 
 def expected(found):
@@ -46,7 +60,7 @@ def expected(found):
     if found.branches:
         with jax.disable_jit():
             return jax.tree.leaves(function(jax.tree.map(jax.numpy.asarray, found.inputs)))
-    return jax.tree.leaves(jax.jit(function).lower(found.inputs).compile(compiler_options=OPTIONS)(found.inputs))
+    return jax.tree.leaves(jax.jit(function).lower(found.inputs).compile(compiler_options=fast_options())(found.inputs))
 
 
 def difference(found, compiled=False):
@@ -81,12 +95,13 @@ def test_a_wrong_rule_is_caught(monkeypatch):
         return outs, tuple(1.0001 * t for t in tangents)
 
     derivatives = {"grad", "jvp", "linear"}
-    of_sine = [found for found in map(program, range(60)) if not found.branches and derivatives & set(found.transforms)
+    of_sine = [found for found in map(program, range(300)) if not found.branches and derivatives & set(found.transforms)
                and any(step.name == "sin" for step in found.steps)]
+    of_sine = of_sine[:5]
     right = [difference(found) for found in of_sine]
     monkeypatch.setattr(sin_p, "jvp", wrong_jvp)
     wrong = [difference(found) for found in of_sine]
-    assert len(of_sine) >= 3 and max(right) < TOLERANCE < max(wrong)
+    assert len(of_sine) == 5 and max(right) < TOLERANCE < max(wrong)
 
 
 def test_a_wrong_shape_is_a_disagreement():
