@@ -28,6 +28,7 @@ def update(params: Any, gradient: Any, state: AdamState, learning_rate: float,
     mean = tree.map(lambda m, g: keep * m + (1 - keep) * g, state.mean, gradient)
     square = tree.map(lambda s, g: keep_square * s + (1 - keep_square) * g**2, state.square, gradient)
     # The means start at zero; dividing by 1 - keep**step undoes that.
-    rate = learning_rate * jnp.sqrt(1 - keep_square**step) / (1 - keep**step)
+    t = step.astype(jnp.float32)
+    rate = learning_rate * jnp.sqrt(1 - keep_square**t) / (1 - keep**t)
     params = tree.map(lambda p, m, s: p - rate * m / (jnp.sqrt(s) + epsilon), params, mean, square)
     return params, AdamState(step, mean, square)
