@@ -12,30 +12,42 @@ except ModuleNotFoundError as _error:
 else:
     _lowering.install()
 
-from minijax.lax.elementwise import (abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, bitcast_convert_type, bitwise_and,
+from minijax.lax.elementwise import (abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, bitcast_convert_type,
+                                     bitwise_and,
                                      bitwise_not, bitwise_or, bitwise_xor, cbrt, ceil, clamp, clz, complex, conj,
-                                     convert_element_type, cos, cosh, div, eq, erf, erf_inv, erfc, exp, exp2, expm1, floor, ge,
-                                     gt, imag, integer_pow, is_finite, le, log, log1p, logistic, lt, max, min, mul, ne, neg,
-                                     nextafter, population_count, pow, real, reciprocal, reduce_precision, rem, round, rsqrt,
-                                     select, select_n, shift_left, shift_right_arithmetic, shift_right_logical, sign, sin,
+                                     convert_element_type, cos, cosh, div, eq, erf, erf_inv, erfc, exp, exp2, expm1,
+                                     floor, ge,
+                                     gt, imag, integer_pow, is_finite, le, log, log1p, logistic, lt, max, min, mul, ne,
+                                     neg,
+                                     nextafter, population_count, pow, real, reciprocal, reduce_precision, rem, round,
+                                     rsqrt,
+                                     select, select_n, shift_left, shift_right_arithmetic, shift_right_logical, sign,
+                                     sin,
                                      sinh, sqrt, square, stop_gradient, sub, tan, tanh)
 from minijax.lax.enums import AccuracyMode, Precision, PrecisionLike, RoundingMethod
-from minijax.lax.reductions import (argmax, argmin, batch_matmul, cumlogsumexp, cummax, cummin, cumprod, cumsum, dot, dot_general,
-                                    reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod, reduce_sum, reduce_xor, sort,
+from minijax.lax.reductions import (argmax, argmin, batch_matmul, cumlogsumexp, cummax, cummin, cumprod, cumsum, dot,
+                                    dot_general,
+                                    reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod, reduce_sum, reduce_xor,
+                                    sort,
                                     sort_key_val, top_k)
 from minijax.lax.slicing import (dynamic_index_in_dim, dynamic_slice, dynamic_slice_in_dim, dynamic_update_index_in_dim,
-                                 dynamic_update_slice, dynamic_update_slice_in_dim, gather, index_in_dim, index_take, scatter,
+                                 dynamic_update_slice, dynamic_update_slice_in_dim, gather, index_in_dim, index_take,
+                                 scatter,
                                  scatter_add, scatter_apply, scatter_max, scatter_min, scatter_mul, scatter_sub, slice,
                                  slice_in_dim)
-from minijax.lax.structural import (broadcast, broadcast_in_dim, broadcast_shapes, broadcast_to_rank, broadcasted_iota, collapse,
-                                    concatenate, dtype, empty, expand_dims, full, full_like, iota, pad, reshape, rev, split,
+from minijax.lax.structural import (broadcast, broadcast_in_dim, broadcast_shapes, broadcast_to_rank, broadcasted_iota,
+                                    collapse,
+                                    concatenate, dtype, empty, expand_dims, full, full_like, iota, pad, reshape, rev,
+                                    split,
                                     squeeze, stack, tile, transpose, unstack)
 from minijax.ops.dot import DimensionNumbers as DotDimensionNumbers
 from minijax.ops.indexing import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
 
 __all__ = ["AccuracyMode", "DotDimensionNumbers", "GatherDimensionNumbers", "GatherScatterMode", "Precision",
-           "PrecisionLike", "RoundingMethod", "ScatterDimensionNumbers", "abs", "acos", "acosh", "add", "argmax", "argmin",
-           "asin", "asinh", "atan", "atan2", "atanh", "batch_matmul", "bitcast_convert_type", "bitwise_and", "bitwise_not",
+           "PrecisionLike", "RoundingMethod", "ScatterDimensionNumbers", "abs", "acos", "acosh", "add", "argmax",
+           "argmin",
+           "asin", "asinh", "atan", "atan2", "atanh", "batch_matmul", "bitcast_convert_type", "bitwise_and",
+           "bitwise_not",
            "bitwise_or", "bitwise_xor", "broadcast", "broadcast_in_dim", "broadcast_shapes", "broadcast_to_rank",
            "broadcasted_iota", "cbrt", "ceil", "clamp", "clz", "collapse", "complex", "concatenate", "conj",
            "convert_element_type", "cos", "cosh", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum", "div", "dot",

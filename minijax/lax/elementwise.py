@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from minijax import pytree
 from minijax.errors import DtypeError
 from minijax.ir import dtypes
@@ -52,17 +50,21 @@ def _nary(name: str, op: Op, meaning: str) -> Callable[..., Any]:
     return function
 
 
-exp, exp2 = _unary("exp", elementwise.exp_p, "e to the power x."), _unary("exp2", elementwise.exp2_p, "2 to the power x.")
+exp, exp2 = _unary("exp", elementwise.exp_p, "e to the power x."), _unary("exp2", elementwise.exp2_p,
+                                                                          "2 to the power x.")
 expm1 = _unary("expm1", elementwise.expm1_p, "exp(x) - 1, exact for small x.")
 log, log1p = _unary("log", elementwise.log_p, "Natural logarithm."), _unary("log1p", elementwise.log1p_p, "log(1 + x).")
 logistic = _unary("logistic", elementwise.logistic_p, "1 / (1 + exp(-x)).")
 sin, cos = _unary("sin", elementwise.sin_p, "Sine."), _unary("cos", elementwise.cos_p, "Cosine.")
 tan = _unary("tan", elementwise.tan_p, "Tangent.")
-asin, acos = _unary("asin", elementwise.asin_p, "Inverse of sin."), _unary("acos", elementwise.acos_p, "Inverse of cos.")
+asin, acos = _unary("asin", elementwise.asin_p, "Inverse of sin."), _unary("acos", elementwise.acos_p,
+                                                                           "Inverse of cos.")
 atan = _unary("atan", elementwise.atan_p, "Inverse of tan.")
-sinh, cosh = _unary("sinh", elementwise.sinh_p, "Hyperbolic sine."), _unary("cosh", elementwise.cosh_p, "Hyperbolic cosine.")
+sinh, cosh = _unary("sinh", elementwise.sinh_p, "Hyperbolic sine."), _unary("cosh", elementwise.cosh_p,
+                                                                            "Hyperbolic cosine.")
 tanh = _unary("tanh", elementwise.tanh_p, "Hyperbolic tangent.")
-asinh, acosh = _unary("asinh", elementwise.asinh_p, "Inverse of sinh."), _unary("acosh", elementwise.acosh_p, "Inverse of cosh.")
+asinh, acosh = _unary("asinh", elementwise.asinh_p, "Inverse of sinh."), _unary("acosh", elementwise.acosh_p,
+                                                                                "Inverse of cosh.")
 atanh = _unary("atanh", elementwise.atanh_p, "Inverse of tanh.")
 sqrt, rsqrt = _unary("sqrt", elementwise.sqrt_p, "Square root."), _unary("rsqrt", elementwise.rsqrt_p, "1 / sqrt(x).")
 cbrt, square = _unary("cbrt", elementwise.cbrt_p, "Cube root."), _unary("square", elementwise.square_p, "x * x.")
@@ -70,7 +72,8 @@ erf, erfc = _unary("erf", elementwise.erf_p, "The error function."), _unary("erf
 erf_inv = _unary("erf_inv", elementwise.erf_inv_p, "Inverse of erf.")
 abs, neg = _unary("abs", elementwise.abs_p, "Absolute value."), _unary("neg", arithmetic.neg_p, "-x.")
 sign, floor = _unary("sign", arithmetic.sign_p, "-1, 0 or 1."), _unary("floor", arithmetic.floor_p, "Rounded down.")
-ceil, is_finite = _unary("ceil", arithmetic.ceil_p, "Rounded up."), _unary("is_finite", arithmetic.is_finite_p, "Neither infinite nor NaN.")
+ceil, is_finite = _unary("ceil", arithmetic.ceil_p, "Rounded up."), _unary("is_finite", arithmetic.is_finite_p,
+                                                                           "Neither infinite nor NaN.")
 real, imag = _unary("real", conversion.real_p, "Real part."), _unary("imag", conversion.imag_p, "Imaginary part.")
 bitwise_not = _unary("bitwise_not", bits.not_p, "The other bits.")
 population_count, clz = (_unary("population_count", bits.population_count_p, "Number of bits set."),
@@ -85,7 +88,8 @@ nextafter, atan2 = (_nary("nextafter", arithmetic.nextafter_p, "The next number 
 eq, ne = _nary("eq", comparison.eq_p, "x == y."), _nary("ne", comparison.ne_p, "x != y.")
 lt, le = _nary("lt", comparison.lt_p, "x < y."), _nary("le", comparison.le_p, "x <= y.")
 gt, ge = _nary("gt", comparison.gt_p, "x > y."), _nary("ge", comparison.ge_p, "x >= y.")
-bitwise_and, bitwise_or = _nary("bitwise_and", bits.and_p, "Bits of both."), _nary("bitwise_or", bits.or_p, "Bits of either.")
+bitwise_and, bitwise_or = _nary("bitwise_and", bits.and_p, "Bits of both."), _nary("bitwise_or", bits.or_p,
+                                                                                   "Bits of either.")
 bitwise_xor = _nary("bitwise_xor", bits.xor_p, "Bits of just one.")
 shift_left = _nary("shift_left", bits.shift_left_p, "Bits moved up.")
 shift_right_logical, shift_right_arithmetic = (
@@ -100,7 +104,8 @@ def pow(x: Any, y: Any) -> Any:
     >>> pow(2.0, 3.0)
     Array(8., dtype=float32, weak_type=True)
     """
-    return elementwise.pow(x, y if dtypes.is_integer(typeof(y).dtype) and isinstance(y, Array) else like_arrays(x, y)[1])
+    return elementwise.pow(x, y if dtypes.is_integer(typeof(y).dtype) and
+                           isinstance(y, Array) else like_arrays(x, y)[1])
 
 
 def integer_pow(x: Any, y: int) -> Any:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from minijax.errors import MinijaxTypeError, MinijaxValueError, ShapeError
 from minijax.ir import dtypes
 from minijax.lax.enums import precision_of
@@ -69,7 +67,8 @@ cumlogsumexp = _cumulative("cumlogsumexp", scans.cumlogsumexp, "log of the sum o
 
 # ---- products ----
 
-def dot_general(lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = None, preferred_element_type: Any = None) -> Any:
+def dot_general(lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = None,
+                preferred_element_type: Any = None) -> Any:
     """Multiply and sum: `dimension_numbers` is ((summed axes of each), (batch axes of each)).
 
     The axes of the result: batch axes, the other axes of the left operand, those of the right.
@@ -97,7 +96,8 @@ def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Any:
     """Products of stacks of matrices, of equal leading axes."""
     rank = len(typeof(lhs).shape)
     if rank < 2 or len(typeof(rhs).shape) != rank:
-        raise ShapeError(f"batch_matmul takes arrays of equal rank, two at least, got {typeof(lhs)} and {typeof(rhs)}{at_line()}.")
+        raise ShapeError(f"batch_matmul takes arrays of equal rank, two at least, got {typeof(lhs)} and "
+                         f"{typeof(rhs)}{at_line()}.")
     batch = tuple(range(rank - 2))
     return dot_general(lhs, rhs, (((rank - 1,), (rank - 2,)), (batch, batch)), precision)
 
@@ -132,5 +132,3 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
     limits = [k if i == axis else n for i, n in enumerate(x.shape)]
     first, second = (slice_(rev(each, (axis,)), (0,) * x.ndim, limits) for each in sorting.sort(backwards, axis))
     return first, second
-
-

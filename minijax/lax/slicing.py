@@ -72,7 +72,8 @@ def _from_end(name: str, start: Any, size: int) -> Any:
     return select_n(lt(start, scalar_like(start, 0)), start, add(start, scalar_like(start, size)))
 
 
-def dynamic_slice(operand: Any, start_indices: Any, slice_sizes: Sequence[int], *, allow_negative_indices: Any = True) -> Any:
+def dynamic_slice(operand: Any, start_indices: Any, slice_sizes: Sequence[int], *,
+                  allow_negative_indices: Any = True) -> Any:
     """The window of these sizes at computed starts; moved inside if it lies outside.
 
     >>> dynamic_slice(np.arange(5, dtype=np.int32), (4,), (2,))
@@ -145,7 +146,8 @@ def _scatter(name: str, write: Callable[..., Any], meaning: str) -> Callable[...
     def function(operand: Any, scatter_indices: Any, updates: Any, dimension_numbers: ScatterDimensionNumbers, *,
                  indices_are_sorted: bool = False, unique_indices: bool = False,
                  mode: GatherScatterMode | str | None = None) -> Any:
-        return write(as_operand(name, operand), scatter_indices, as_operand(name, updates), dimension_numbers, mode=mode,
+        return write(as_operand(name, operand), scatter_indices, as_operand(name, updates), dimension_numbers,
+                     mode=mode,
                      indices_are_sorted=indices_are_sorted, unique_indices=unique_indices)
 
     function.__name__ = function.__qualname__ = name
@@ -166,7 +168,8 @@ def scatter_sub(operand: Any, scatter_indices: Any, updates: Any, dimension_numb
     return scatter_add(operand, scatter_indices, neg(updates), dimension_numbers, **options)
 
 
-def scatter_apply(operand: Any, scatter_indices: Any, func: Callable[[Any], Any], dimension_numbers: ScatterDimensionNumbers,
+def scatter_apply(operand: Any, scatter_indices: Any, func: Callable[[Any], Any],
+                  dimension_numbers: ScatterDimensionNumbers,
                   *, update_shape: Sequence[int] = (), **options: Any) -> Any:
     """The operand with `func` of the windows in their places."""
     x = as_operand("scatter_apply", operand)
@@ -183,5 +186,3 @@ def index_take(src: Any, idxs: Sequence[Any], axes: Sequence[int]) -> Any:
     sizes = [1 if i in axes else n for i, n in enumerate(x.shape)]
     numbers = GatherDimensionNumbers(tuple(range(1, x.ndim - len(axes) + 1)), tuple(axes), tuple(axes))
     return gather(x, indices, numbers, sizes)
-
-

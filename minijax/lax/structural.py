@@ -39,7 +39,8 @@ def broadcast_in_dim(operand: Any, shape: Sequence[int], broadcast_dimensions: S
     x = as_operand("broadcast_in_dim", operand)
     if x.shape == tuple(shape) and list(broadcast_dimensions) == list(range(x.ndim)):
         return x
-    return families.broadcast_in_dim_p.bind(x, shape=_sizes(shape), broadcast_dimensions=_sizes(broadcast_dimensions))[0]
+    return families.broadcast_in_dim_p.bind(x, shape=_sizes(shape),
+                                            broadcast_dimensions=_sizes(broadcast_dimensions))[0]
 
 
 def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
@@ -178,7 +179,8 @@ def full(shape: Sequence[int] | int, fill_value: Any, dtype: Any = None, *, shar
     return families.broadcast_in_dim_p.bind(value, shape=sizes, broadcast_dimensions=())[0]
 
 
-def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Sequence[int] | None = None, sharding: Any = None) -> Any:
+def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Sequence[int] | None = None,
+              sharding: Any = None) -> Any:
     """A value in the shape and dtype of `x`, or in those given; weak as `x` is."""
     type = typeof(x)
     weak = dtype is None and type.weak_type

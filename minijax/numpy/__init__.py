@@ -60,6 +60,35 @@ pi, e, inf, nan, euler_gamma = _np.pi, _np.e, _np.inf, _np.nan, _np.euler_gamma
 index_exp, s_ = _np.index_exp, _np.s_
 permute_dims = transpose
 
-_fill(globals())
-_MODULES = ("arrange", "at", "creation", "dtypes", "elementwise", "linear", "methods", "operands", "protocols", "reductions", "selection")
-__all__ = sorted(name for name in globals() if not name.startswith("_") and name not in _MODULES)
+__all__ = ["abs", "absolute", "acos", "acosh", "add", "all", "allclose", "amax", "amin", "angle", "any", "append",
+           "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "argmax", "argmin",
+           "argsort", "argwhere", "around", "array", "array_equal", "array_equiv", "array_split", "asarray", "asin",
+           "asinh", "astype", "atan", "atan2", "atanh", "atleast_1d", "atleast_2d", "atleast_3d", "average",
+           "bfloat16", "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_not", "bitwise_or",
+           "bitwise_right_shift", "bitwise_xor", "bool", "bool_", "broadcast_arrays", "broadcast_shapes",
+           "broadcast_to", "can_cast", "cbrt", "cdouble", "ceil", "clip", "column_stack", "complex128", "complex64",
+           "complex_", "complexfloating", "concat", "concatenate", "conj", "conjugate", "copy", "copysign", "cos",
+           "cosh", "count_nonzero", "cross", "csingle", "cumprod", "cumsum", "deg2rad", "degrees", "diag", "diagonal",
+           "divide", "divmod", "dot", "double", "dsplit", "dstack", "dtype", "e", "einsum", "empty", "empty_like",
+           "equal", "euler_gamma", "exp", "exp2", "expand_dims", "expm1", "eye", "fabs", "finfo", "fix",
+           "flatnonzero", "flip", "fliplr", "flipud", "float16", "float32", "float64", "float8_e4m3b11fnuz",
+           "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float_", "float_power", "floating",
+           "floor", "floor_divide", "fmod", "full", "full_like", "generic", "greater", "greater_equal", "heaviside",
+           "hsplit", "hstack", "hypot", "identity", "iinfo", "imag", "index_exp", "inexact", "inf", "inner", "int16",
+           "int2", "int32", "int4", "int64", "int8", "int_", "integer", "invert", "isclose", "isdtype", "isfinite",
+           "isinf", "isnan", "isneginf", "isposinf", "issubdtype", "kron", "left_shift", "less", "less_equal",
+           "lexsort", "linalg", "linspace", "log", "log10", "log1p", "log2", "logaddexp", "logical_and",
+           "logical_not", "logical_or", "logical_xor", "matmul", "matrix_transpose", "max", "maximum", "mean",
+           "meshgrid", "min", "minimum", "mod", "moveaxis", "multiply", "nan", "nan_to_num", "nanmax", "nanmean",
+           "nanmin", "nanprod", "nansum", "ndarray", "ndim", "negative", "newaxis", "nextafter", "nonzero",
+           "not_equal", "number", "ones", "ones_like", "outer", "pad", "permute_dims", "pi", "positive", "pow",
+           "power", "prod", "promote_types", "ptp", "rad2deg", "radians", "ravel", "real", "reciprocal", "remainder",
+           "repeat", "reshape", "result_type", "right_shift", "rint", "roll", "rollaxis", "rot90", "round", "s_",
+           "searchsorted", "select", "shape", "sign", "signbit", "signedinteger", "sin", "single", "sinh", "size",
+           "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take",
+           "take_along_axis", "tan", "tanh", "tensordot", "tile", "trace", "transpose", "tri", "tril", "tril_indices",
+           "triu", "triu_indices", "true_divide", "trunc", "uint", "uint16", "uint2", "uint32", "uint4", "uint64",
+           "uint8", "unique", "unsignedinteger", "unstack", "var", "vdot", "vecdot", "vsplit", "vstack", "where",
+           "zeros", "zeros_like"]
+
+_fill({name: globals()[name] for name in __all__})

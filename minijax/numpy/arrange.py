@@ -126,8 +126,10 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     axes = tuple([axis_of("roll", i, a.ndim) for i in (axis if isinstance(axis, (tuple, list)) else (axis,))])
     if isinstance(shift, Array):
         return _roll_traced(a, shift, axes)
-    shifts = np.broadcast_to(np.asarray(shift), (len(axes),)) if np.ndim(shift) == 0 or len(axes) > 1 else np.asarray(shift)
-    pairs = zip(np.broadcast_to(shifts, (max(len(axes), shifts.size),)).tolist(), axes * (shifts.size // len(axes) or 1),
+    shifts = np.broadcast_to(np.asarray(shift),
+                             (len(axes),)) if np.ndim(shift) == 0 or len(axes) > 1 else np.asarray(shift)
+    pairs = zip(np.broadcast_to(shifts, (max(len(axes), shifts.size),)).tolist(),
+                axes * (shifts.size // len(axes) or 1),
                 strict=True)
     return _roll(a, shifts=tuple(pairs))
 
@@ -280,8 +282,8 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> An
     if mode in ("constant", "empty"):
         return _pad_constant(array, kwargs.get("constant_values", 0), widths=widths)
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise NotImplementedError(f"pad: the mode {mode!r} is not supported. Choose 'constant', 'edge', 'reflect', 'symmetric' "
-                                  "or 'wrap'.")
+        raise NotImplementedError(f"pad: the mode {mode!r} is not supported. Choose 'constant', 'edge', 'reflect', "
+                                  "'symmetric' or 'wrap'.")
     for axis, (low, high) in enumerate(widths):
         if low or high:
             places = np.pad(np.arange(array.shape[axis]), (low, high), mode)  # type: ignore[call-overload]
@@ -295,7 +297,8 @@ def _pairs(name: str, value: Any, ndim: int) -> tuple[tuple[int, int], ...]:
     try:
         pairs = np.broadcast_to(np.asarray(value), (ndim, 2))
     except ValueError:
-        raise MinijaxValueError(f"pad: {name} {value!r} does not broadcast to a pair for each of {ndim} axes{at_line()}.") from None
+        raise MinijaxValueError(f"pad: {name} {value!r} does not broadcast to a pair for each of {ndim} axes"
+                                f"{at_line()}.") from None
     if pairs.dtype.kind not in "iu":
         raise MinijaxValueError(f"pad: {name} is made of integers, got {value!r}{at_line()}.")
     return tuple([(int(low), int(high)) for low, high in pairs])

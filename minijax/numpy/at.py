@@ -12,7 +12,8 @@ from minijax.ops.numpy_indexing import apply_at, factors_at, getitem, normalize_
 _OPTIONS = ("kind", "mode", "indices_are_sorted", "unique_indices")
 _write_static = fused(lambda x, values, index, **options: scatter_at(x, index, values, **options),
                       static_argnames=("index", *_OPTIONS))
-_write_array = fused(lambda x, index, values, **options: scatter_at(x, index, values, **options), static_argnames=_OPTIONS)
+_write_array = fused(lambda x, index, values, **options: scatter_at(x, index, values, **options),
+                     static_argnames=_OPTIONS)
 
 
 class AtIndexer:

@@ -13,7 +13,7 @@ from minijax.config import state
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.ir import dtypes
 from minijax.ir.types import scalar_type
-from minijax.numpy.operands import (axis_of, converted, default_float, default_int, dtype_of, operand, shape_from,
+from minijax.numpy.operands import (axis_of, converted, default_float, dtype_of, operand, shape_from,
                                     take_in)
 from minijax.ops.arithmetic import div, sub
 from minijax.ops.comparison import eq, ge
@@ -113,7 +113,8 @@ def _as_dtype(x: Any, dtype: Any) -> Any:
     return convert_element_type_p.bind(x, new_dtype=dtype, weak_type=False)[0]
 
 
-def array(object: Any, dtype: Any = None, copy: bool = True, order: str = "K", ndmin: int = 0, *, device: Any = None) -> Any:
+def array(object: Any, dtype: Any = None, copy: bool = True, order: str = "K", ndmin: int = 0, *,
+          device: Any = None) -> Any:
     """An array of nested lists, scalars or another array; `ndmin` axes of size 1 at least.
 
     Python scalars give weakly typed arrays.  Raises `MinijaxTypeError` for what holds no numbers.
@@ -129,7 +130,8 @@ def array(object: Any, dtype: Any = None, copy: bool = True, order: str = "K", n
     return out if device is None else Array(Array.backend.put(out, device))
 
 
-def asarray(a: Any, dtype: Any = None, order: str | None = None, *, copy: bool | None = None, device: Any = None) -> Any:
+def asarray(a: Any, dtype: Any = None, order: str | None = None, *, copy: bool | None = None,
+            device: Any = None) -> Any:
     """As `array`; an array of that dtype is returned as it is.
 
     >>> asarray(np.arange(3), dtype='float32')
@@ -240,7 +242,8 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *,
         dtype = _list_dtype([x if isinstance(x, Array) or scalar_type(x) is not None else np.asarray(x) for x in given])
     numbers = [operator.index(x) if dtypes.is_integer(_leaf_type(x)[0]) else float(x) for x in given]
     if stop is None and step is None and isinstance(numbers[0], int):
-        return iota(dtype, (max(numbers[0], 0),)) if dtype != dtypes.bool_ else take_in(np.arange(numbers[0], dtype=bool))
+        return iota(dtype, (max(numbers[0], 0),)) if dtype != dtypes.bool_ else take_in(np.arange(numbers[0],
+                                                                                                  dtype=bool))
     first, last = (0, numbers[0]) if stop is None else numbers[:2]
     return take_in(np.arange(first, last, *([numbers[-1]] if step is not None else []), dtype=dtype))
 
@@ -265,7 +268,8 @@ def _linspace_of(start: Any, stop: Any, num: int, endpoint: bool, dtype: Any, ax
     shape = np.broadcast_shapes(typeof(start).shape, typeof(stop).shape)
     start, stop = promoted("linspace", operand("linspace", start), operand("linspace", stop))
     work = typeof(start).dtype if dtypes.is_inexact(typeof(start).dtype) else default_float()
-    start, stop = (broadcast_in_dim(converted(x, work), shape, range(len(shape) - x.ndim, len(shape))) for x in (start, stop))
+    start, stop = (broadcast_in_dim(converted(x, work), shape, range(len(shape) - x.ndim, len(shape))) for x in (start,
+                                                                                                                 stop))
     steps = num - 1 if endpoint else num
     delta = div(sub(stop, start), work.type(steps)) if steps > 0 else mul(start, work.type(np.nan))
     if num > 1:
@@ -306,7 +310,8 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: 
            [0., 1.]], dtype=float32)
     """
     rows, columns = shape_from("eye", (N, N if M is None else M))
-    return _eye(rows=rows, columns=columns, k=operator.index(k), dtype=dtype_of("eye", dtype, default_float()), below=False)
+    return _eye(rows=rows, columns=columns, k=operator.index(k), dtype=dtype_of("eye", dtype, default_float()),
+                below=False)
 
 
 def identity(n: int, dtype: Any = None) -> Any:
@@ -322,7 +327,8 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
            [1, 1]], dtype=int32)
     """
     rows, columns = shape_from("tri", (N, N if M is None else M))
-    return _eye(rows=rows, columns=columns, k=operator.index(k), dtype=dtype_of("tri", dtype, default_float()), below=True)
+    return _eye(rows=rows, columns=columns, k=operator.index(k), dtype=dtype_of("tri", dtype, default_float()),
+                below=True)
 
 
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> list[Any]:

@@ -46,6 +46,7 @@ def einsum(subscripts: Any, /, *operands: Any, out: None = None, optimize: Any =
 def _as_text(*alternating: Any) -> tuple[str, list[Any]]:
     """The subscripts and operands of einsum(x, [0, 1], y, [1, 2], [0, 2])."""
     count = len(alternating) // 2
+
     def label(each: Any) -> str:
         return "..." if each is Ellipsis else _letters[each]
 
@@ -65,7 +66,8 @@ def _parse(subscripts: str, ranks: tuple[int, ...]) -> tuple[tuple[str, ...], st
     extra = [rank - len(term.replace("...", "")) for term, rank in zip(terms, ranks, strict=True)]
     for term, rank, more in zip(terms, ranks, extra, strict=True):
         if more < 0 or more and "..." not in term or not term.replace("...", "").isalpha() and term.replace("...", ""):
-            raise MinijaxValueError(f"einsum: the labels '{term}' of '{subscripts}' do not fit an operand of {rank} axes.")
+            raise MinijaxValueError(
+                f"einsum: the labels '{term}' of '{subscripts}' do not fit an operand of {rank} axes.")
     longest = max([more for term, more in zip(terms, extra, strict=True) if "..." in term], default=0)
     dots = "".join(free[:longest])
     inputs = tuple([term.replace("...", dots[longest - more:] if more else "")
@@ -76,7 +78,8 @@ def _parse(subscripts: str, ranks: tuple[int, ...]) -> tuple[tuple[str, ...], st
     else:
         result = result.replace("...", dots)
     if len(set(result)) != len(result) or not set(result) <= set("".join(inputs)):
-        raise MinijaxValueError(f"einsum: the result's labels in '{subscripts}' must be distinct labels of the operands.")
+        raise MinijaxValueError(
+            f"einsum: the result's labels in '{subscripts}' must be distinct labels of the operands.")
     return inputs, result
 
 
@@ -85,8 +88,8 @@ def _check_sizes(subscripts: str, inputs: Sequence[str], shapes: Sequence[tuple[
     for labels, shape in zip(inputs, shapes, strict=True):
         for label, n in zip(labels, shape, strict=True):
             if n != 1 and sizes.setdefault(label, n) != n:
-                raise ShapeError(f"einsum: the label '{label}' of '{subscripts}' has the sizes {sizes[label]} and {n} in the "
-                                 f"shapes {', '.join(map(str, shapes))}{at_line()}.")
+                raise ShapeError(f"einsum: the label '{label}' of '{subscripts}' has the sizes {sizes[label]} and {n} in "
+                                 f"the shapes {', '.join(map(str, shapes))}{at_line()}.")
 
 
 def _einsum_of(*arrays: Any, inputs: tuple[str, ...], result: str, precision: Any, dtype: Any) -> Any:
@@ -143,7 +146,8 @@ def _diagonal(x: Any, labels: str, label: str) -> tuple[Any, str]:
     return reduce_sum(select_n(on, nothing, x), (i,)), labels[:i] + labels[i + 1:]
 
 
-def _multiply(x: Any, x_labels: str, y: Any, y_labels: str, kept: set[str], precision: Any, dtype: Any) -> tuple[Any, str]:
+def _multiply(x: Any, x_labels: str, y: Any, y_labels: str, kept: set[str], precision: Any, dtype: Any) -> tuple[Any,
+                                                                                                                 str]:
     out = [c for c in x_labels if c in kept] + [c for c in y_labels if c in kept and c not in x_labels]
     both = [c for c in out if c in x_labels and c in y_labels]
     out = both + [c for c in out if c not in both]

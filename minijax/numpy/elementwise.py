@@ -24,8 +24,8 @@ from minijax.ops.operators import (absolute, add, bitwise_and, bitwise_or, bitwi
                                    greater, greater_equal, invert, left_shift, less, less_equal, maximum, minimum,
                                    multiply, negative, not_equal, positive, power, remainder, right_shift, subtract,
                                    true_divide)
-from minijax.ops.promotion import (INEXACT, broadcast_operands, harmonize, promoted, promoted_inexact,
-                                   promoted_numeric, to_inexact)
+from minijax.ops.promotion import (INEXACT, broadcast_operands, harmonize, promoted_inexact, promoted_numeric,
+                                   to_inexact)
 from minijax.tracing.array import Array, typeof
 
 __all__ = ["absolute", "add", "bitwise_and", "bitwise_or", "bitwise_xor", "divmod", "equal", "floor_divide", "greater",
@@ -44,7 +44,7 @@ def _inexact(name: str, op: Op, meaning: str) -> Callable[[Any], Any]:
         return op.bind(x)[0] if isinstance(x, Array) and x.type.dtype in INEXACT else slow(x)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{meaning}\n\n    Elementwise; integers and booleans are taken for floating-point numbers.\n    "
+    function.__doc__ = f"{meaning}\n\n    Elementwise; integers and booleans are taken for floating-point.\n    "
     return function
 
 
@@ -179,7 +179,7 @@ def real(val: Any, /) -> Any:
 def imag(val: Any, /) -> Any:
     """Imaginary part, elementwise; zeros for real numbers."""
     x = operand("imag", val)
-    return conversion.imag(x) if dtypes.is_complex(x.dtype) else _full(x, scalar_like(x, 0.0 if dtypes.is_float(x.dtype) else 0))
+    return conversion.imag(x) if dtypes.is_complex(x.dtype) else _full(x, _zero(x))
 
 
 def conjugate(x: Any, /) -> Any:
@@ -195,7 +195,8 @@ def angle(z: Any, deg: bool = False) -> Any:
 
 def _angle_of(z: Any, deg: bool) -> Any:
     z, = promoted_inexact("angle", operand("angle", z))
-    parts = (conversion.imag(z), conversion.real(z)) if dtypes.is_complex(typeof(z).dtype) else (_full(z, _strong(z, 0.0)), z)
+    real_parts = _full(z, _strong(z, 0.0)), z
+    parts = (conversion.imag(z), conversion.real(z)) if dtypes.is_complex(typeof(z).dtype) else real_parts
     out = elementwise.atan2(*parts)
     return multiply(out, 180 / math.pi) if deg else out
 
@@ -204,6 +205,10 @@ _angle = fused(_angle_of, static_argnames=("deg",))
 
 
 # ---- tests of numbers ----
+
+def _zero(x: Any) -> Any:
+    return scalar_like(x, 0.0 if dtypes.is_float(x.dtype) else 0)
+
 
 def _full(x: Any, value: Any) -> Any:
     """A scalar in the shape of x."""
@@ -446,7 +451,8 @@ def _isclose_of(a: Any, b: Any, rtol: Any, atol: Any, equal_nan: bool) -> Any:
     a, b = harmonize("isclose", operand("isclose", a), operand("isclose", b))
     if not dtypes.is_inexact(a.dtype):
         a, b = promoted_inexact("isclose", a, b)
-    rtol, atol = (conversion.convert_element_type(operand("isclose", r), dtypes.real_dtype(a.dtype)) for r in (rtol, atol))
+    rtol, atol = (conversion.convert_element_type(operand("isclose", r), dtypes.real_dtype(a.dtype)) for r in (rtol,
+                                                                                                               atol))
     near = less_equal(absolute(subtract(a, b)), add(atol, multiply(rtol, absolute(b))))
     same = bits.bitwise_and(isfinite(b), near)
     same = bits.bitwise_or(same, equal(a, b))

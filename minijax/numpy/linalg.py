@@ -26,7 +26,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     x = operand("norm", x)
     axes = axes_of("norm", axis, x.ndim)
     if axis is None and ord is not None and x.ndim not in (1, 2) or ord is not None and len(axes) > 2:
-        raise MinijaxValueError(f"norm: order {ord!r} is for vectors and matrices, got {x.ndim} axes{at_line()}. Give axis=...")
+        raise MinijaxValueError(f"norm: order {ord!r} is for vectors and matrices, got {x.ndim} axes{at_line()}. "
+                                "Give axis=...")
     return _norm(x, ord=ord, axes=axes, keepdims=bool(keepdims))
 
 

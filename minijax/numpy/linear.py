@@ -33,8 +33,8 @@ def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = 
         return multiply(a, b)
     place = max(b.ndim - 2, 0)
     if a.shape[-1] != b.shape[place]:
-        raise ShapeError(f"dot: the shapes {a.shape} and {b.shape} do not fit{at_line()}. The last axis of the left operand "
-                         "and the last but one of the right must have equal sizes.")
+        raise ShapeError(f"dot: the shapes {a.shape} and {b.shape} do not fit{at_line()}. The last axis of the left "
+                         "operand and the last but one of the right must have equal sizes.")
     return _contract("dot", a, b, (a.ndim - 1,), (place,), precision, preferred_element_type)
 
 

@@ -105,7 +105,8 @@ _methods: dict[str, Callable[..., Any]] = {
     "clone": creation.copy, "flatten": shaping.ravel, "conj": elementwise.conj, "conjugate": elementwise.conj,
     "round": elementwise.round, "clip": elementwise.clip, "dot": linear.dot,
     **{name: getattr(reductions, name) for name in (
-        "all", "any", "argmax", "argmin", "cumprod", "cumsum", "max", "mean", "min", "prod", "ptp", "std", "sum", "var")},
+        "all", "any", "argmax", "argmin", "cumprod", "cumsum", "max", "mean", "min", "prod", "ptp", "std", "sum",
+        "var")},
     **{name: getattr(shaping, name) for name in ("ravel", "squeeze", "swapaxes")},
     **{name: getattr(arrange, name) for name in ("diagonal", "repeat", "trace")},
     **{name: getattr(selection, name) for name in ("argsort", "nonzero", "searchsorted", "sort", "take")}}

@@ -16,7 +16,8 @@ from minijax.ops.operands import axes_of, axis_of, operand, take_in
 from minijax.tracing.array import Array, Tracer, typeof
 from minijax.tracing.source import at_line
 
-__all__ = ["axes_of", "axis_of", "converted", "default_float", "default_int", "dtype_of", "operand", "refuse", "shape_from",
+__all__ = ["axes_of", "axis_of", "converted", "default_float", "default_int", "dtype_of", "operand", "refuse",
+           "shape_from",
            "take_in"]
 
 
@@ -24,7 +25,8 @@ def refuse(name: str, **options: Any) -> None:
     """Raise `NotImplementedError` for options of NumPy's that arrays here have no use for, unless None."""
     for key, value in options.items():
         if value is not None:
-            raise NotImplementedError(f"{name}: the argument {key!r} is not supported: arrays are immutable. Leave it out.")
+            raise NotImplementedError(f"{name}: the argument {key!r} is not supported: arrays are immutable. "
+                                      "Leave it out.")
 
 
 def shape_from(name: str, shape: Any) -> tuple[int, ...]:

@@ -24,7 +24,6 @@ from minijax.ops.families import mul, reduce_sum, reshape, scalar_like
 from minijax.ops.operators import add, bitwise_and, bitwise_or, equal, maximum, minimum, multiply, subtract, true_divide
 from minijax.ops.promotion import broadcast_operands, broadcast_shapes, broadcast_to, to_inexact
 from minijax.ops.structural import expand_dims
-from minijax.tracing.array import Array, typeof
 from minijax.tracing.source import at_line
 from minijax.util import size_of
 
@@ -80,10 +79,11 @@ def sum(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims:
     a = operand("sum", a)
     axes = axes_of("sum", axis, a.ndim)
     asked = dtype_of("sum", dtype)
-    if initial is where is None and not keepdims and axes and a.dtype == (asked or dtypes.float32) == dtypes.float32 and (
-            not a.weak_type):
+    plain = initial is where is None and not keepdims and axes and a.dtype == dtypes.float32 and not a.weak_type
+    if plain and (asked is None or asked == dtypes.float32):
         return reduce_sum(a, axes)
-    return _sum(a, initial, where, axes=axes, dtype=_sum_dtype(a.dtype, asked, promote_integers), keepdims=bool(keepdims))
+    return _sum(a, initial, where, axes=axes, dtype=_sum_dtype(a.dtype, asked, promote_integers),
+                keepdims=bool(keepdims))
 
 
 def prod(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, initial: Any = None,
@@ -127,13 +127,16 @@ def _extremum(name: str, reduce: Callable[..., Any], combine: Callable[..., Any]
         a = operand(name, a)
         axes = axes_of(name, axis, a.ndim)
         if where is not None and initial is None:
-            raise MinijaxValueError(f"{name}: a `where` mask needs an `initial` value, for the case that it is all False.")
+            raise MinijaxValueError(f"{name}: a `where` mask needs an `initial` value, for the case that it "
+                                    "is all False.")
         if initial is None and 0 in [a.shape[i] for i in axes]:
-            raise MinijaxValueError(f"{name}: the axes {axes} of shape {a.shape} hold no elements{at_line()}. Give `initial`.")
+            raise MinijaxValueError(f"{name}: the axes {axes} of shape {a.shape} hold no elements{at_line()}. "
+                                    "Give `initial`.")
         return compiled(a, initial, where, axes=axes, keepdims=bool(keepdims))
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = (f"The {'smallest' if largest else 'largest'} element along axes (all by default); NaN if there is one.\n\n"
+    function.__doc__ = (f"The {'smallest' if largest else 'largest'} element along axes (all by default); NaN if "
+                        "there is one.\n\n"
                         "    Raises `MinijaxValueError` for axes without elements unless `initial` is given.\n    ")
     return function
 
@@ -233,7 +236,8 @@ def _mean_of(a: Any, where: Any, axes: tuple[int, ...], dtype: Any, keepdims: bo
 _mean = fused(_mean_of, static_argnames=("axes", "dtype", "keepdims"))
 
 
-def mean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None) -> Any:
+def mean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, *,
+         where: Any = None) -> Any:
     """Arithmetic mean over axes of the elements where `where`.
 
     >>> mean(np.array([1, 2]))
@@ -270,13 +274,15 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int
     >>> var(np.array([1.0, 3.0]))
     Array(1., dtype=float32)
     """
-    return _spread("var", _var, a, axis, dtype, out, correction if correction is not None else ddof, keepdims, where, mean)
+    return _spread("var", _var, a, axis, dtype, out, correction if correction is not None else ddof, keepdims, where,
+                   mean)
 
 
 def std(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: int = 0, keepdims: bool = False, *,
         where: Any = None, mean: Any = None, correction: Any = None) -> Any:
     """Standard deviation over axes: the square root of `var`."""
-    return _spread("std", _std, a, axis, dtype, out, correction if correction is not None else ddof, keepdims, where, mean)
+    return _spread("std", _std, a, axis, dtype, out, correction if correction is not None else ddof, keepdims, where,
+                   mean)
 
 
 def _spread(name: str, compiled: Callable[..., Any], a: Any, axis: Any, dtype: Any, out: Any, ddof: Any, keepdims: bool,
@@ -299,7 +305,8 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     else:
         a, weights = operand("average", a), operand("average", weights)
         if a.shape != weights.shape and weights.ndim == 1 and axis is not None:
-            weights = reshape(weights, [n if i == axis_of("average", axis, a.ndim) else 1 for i, n in enumerate(a.shape)])
+            weights = reshape(weights, [n if i == axis_of("average", axis, a.ndim) else 1 for i,
+                                        n in enumerate(a.shape)])
         total = sum(broadcast_to(weights, a.shape), axis, keepdims=keepdims)
         out = true_divide(sum(multiply(a, weights), axis, keepdims=keepdims), total)
     return (out, broadcast_to(total, out.shape)) if returned else out
@@ -357,7 +364,8 @@ cumprod = _cumulative("cumprod", scans.cumprod, "product")
 
 # ---- leaving NaN out ----
 
-def _without_nan(name: str, function: Callable[..., Any], neutral: Callable[[Any], Any], meaning: str) -> Callable[..., Any]:
+def _without_nan(name: str, function: Callable[..., Any], neutral: Callable[[Any], Any], meaning: str) -> Callable[...,
+                                                                                                                   Any]:
     def call(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
         x = operand(name, a)
         if not dtypes.is_inexact(x.dtype):
@@ -378,7 +386,8 @@ nanmax = _without_nan("nanmax", max, lambda dtype: -math.inf, "The largest eleme
 nanmin = _without_nan("nanmin", min, lambda dtype: math.inf, "The smallest element along axes that is not NaN.")
 
 
-def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, where: Any = None) -> Any:
+def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False,
+            where: Any = None) -> Any:
     """Mean over axes of the elements that are not NaN."""
     mask = arithmetic.sign(convert_element_type(isnan(a), dtypes.int32)) == 0
     return mean(a, axis, dtype, out, keepdims, where=mask if where is None else multiply(mask, where))

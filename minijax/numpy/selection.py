@@ -86,11 +86,13 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
         return tuple([operand("nonzero", places) for places in np.nonzero(_concrete("nonzero", a))])
     mask = ravel(as_bool(a))
     order = argsort(select_n(mask, np.int32(1), np.int32(0)))[:size] if a.size else iota(dtypes.int32, (0,))
-    order = broadcast_to(order, (size,)) if a.size >= size else getitem(order, (np.arange(size),), mode="fill", fill_value=0)
+    order = broadcast_to(order, (size,)) if a.size >= size else getitem(order, (np.arange(size),), mode="fill",
+                                                                        fill_value=0)
     found = less(iota(dtypes.int32, (size,)), reduce_sum(convert_element_type(mask, dtypes.int32), (0,)))
     places = np.unravel_index(np.arange(a.size), a.shape)
     fills = fill_value if isinstance(fill_value, tuple) else (fill_value or 0,) * a.ndim
-    return tuple([where(found, getitem(operand("nonzero", each.astype(np.int32)), (order,), mode="fill", fill_value=0), fill)
+    return tuple([where(found, getitem(operand("nonzero", each.astype(np.int32)), (order,), mode="fill", fill_value=0),
+                        fill)
                   .astype(default_int()) for each, fill in zip(places, fills, strict=True)])
 
 
@@ -132,7 +134,8 @@ def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: 
          unique_indices: bool = False, indices_are_sorted: bool = False, fill_value: Any = None) -> Any:
     """Elements (or slices along an axis) at `indices`.
 
-    `mode`: None or 'fill' gives NaN (or `fill_value`) outside of the array, 'clip' the nearest, 'wrap' counts on from the start.
+    `mode`: None or 'fill' gives NaN (or `fill_value`) outside of the array, 'clip' the nearest element, 'wrap'
+    counts on from the start.
 
     >>> take(np.array([5, 6, 7]), np.array([2, 0]))
     Array([7, 5], dtype=int32)
@@ -154,7 +157,8 @@ def _take_of(a: Any, indices: Any, axis: int, mode: str | None, fill_value: Any,
 _take = fused(_take_of, static_argnames=("axis", "mode", "fill_value", "hints"))
 
 
-def take_along_axis(arr: Any, indices: Any, axis: int | None = -1, mode: str | None = None, fill_value: Any = None) -> Any:
+def take_along_axis(arr: Any, indices: Any, axis: int | None = -1, mode: str | None = None,
+                    fill_value: Any = None) -> Any:
     """Elements along an axis at `indices`, an array of as many axes; the other axes broadcast.
 
     >>> take_along_axis(np.array([[5, 6], [7, 8]]), np.array([[1], [0]]), 1)
@@ -167,7 +171,8 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1, mode: str | N
     if axis is None:
         arr, axis = ravel(arr), 0
     if arr.ndim != indices.ndim:
-        raise MinijaxValueError(f"take_along_axis: the shapes {arr.shape} and {indices.shape} differ in rank{at_line()}.")
+        raise MinijaxValueError(f"take_along_axis: the shapes {arr.shape} and {indices.shape} differ in rank"
+                                f"{at_line()}.")
     return _take_along(arr, indices, axis=axis_of("take_along_axis", axis, arr.ndim), mode=mode, fill_value=fill_value)
 
 

@@ -13,7 +13,8 @@ from minijax.errors import MinijaxTypeError, MinijaxValueError, ShapeError
 from minijax.numpy.creation import asarray
 from minijax.numpy.operands import axes_of, axis_of, converted, dtype_of, operand, shape_from
 from minijax.ops import slicing, structural
-from minijax.ops.families import add, broadcast_in_dim, reshape as reshape_to, scalar_like, transpose as permute
+from minijax.ops.families import reshape as reshape_to
+from minijax.ops.families import transpose as permute
 from minijax.ops.promotion import broadcast_shapes as common_shape
 from minijax.ops.promotion import broadcast_to as repeat_to
 from minijax.ops.promotion import promoted
@@ -304,7 +305,8 @@ def _cut(name: str, ary: Any, sections: Any, axis: int, even: bool) -> list[Any]
     count = operator.index(sections)
     each, rest = divmod(length, count)
     if even and rest:
-        raise MinijaxValueError(f"{name}: axis {axis} of size {length} cannot be cut into {count} equal pieces{at_line()}. "
+        raise MinijaxValueError(f"{name}: axis {axis} of size {length} cannot be cut into {count} equal pieces"
+                                f"{at_line()}. "
                                 "Use array_split for pieces of unequal sizes.")
     return list(structural.split(ary, [each + 1] * rest + [each] * (count - rest), axis))
 

@@ -32,7 +32,8 @@ def take_in(x: Any, dtype: Any = None) -> Array:
     """The Array of a concrete array of NumPy's or of JAX's; NumPy's is copied."""
     if isinstance(x, np.ndarray):
         if x.dtype.kind in "OSUMm":
-            raise MinijaxTypeError(f"arrays of dtype {x.dtype} are not known here{at_line()}. Arrays hold numbers and bool.")
+            raise MinijaxTypeError(f"arrays of dtype {x.dtype} are not known here{at_line()}. "
+                                   "Arrays hold numbers and bool.")
         x = x.astype(dtypes.canonical_dtype(dtype or x.dtype)) if x.dtype.names is None else x.copy()
     return Array(Array.backend.put(x, None))
 
