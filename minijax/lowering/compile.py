@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,15 +18,17 @@ from minijax.lowering.values import bare
 from minijax.tracing.array import Array, typeof
 
 
+def reference_to(function: Any) -> Callable[[], Any]:
+    """A weak reference; a strong one to what cannot be held weakly, such as NumPy's ufuncs."""
+    try:
+        return weakref.ref(function)
+    except TypeError:
+        return lambda: function
+
+
 def compile_function(function: Any, options: Any) -> Any:
     """A `jax.jit` object for a Python function.  It holds the function weakly: its caller holds it."""
-    try:
-        reference: Any = weakref.ref(function)
-    except TypeError:  # a ufunc, for one, cannot be held weakly
-
-        def reference() -> Any:
-            return function
-
+    reference = reference_to(function)
 
     def body(*args: Any, **kwargs: Any) -> Any:
         traced, leaves = trace_call(reference(), options, args, kwargs)
