@@ -43,7 +43,6 @@ def test_without_jit_and_with_all_programs():
     assert "below 0.95" in error
 
 
-@pytest.mark.xfail(strict=False, reason="source lines leave out the files of minijax/demo/")
 def test_source_lines_are_those_of_the_model():
     program = make_jaxpr(model.loss)(*small_batch())
     assert "# model.py:" in program.pretty_print(source=True)

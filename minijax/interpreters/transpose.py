@@ -30,10 +30,19 @@ def backward_pass(eqns: Sequence[Equation], values: dict[Var, Any], outs: Iterab
             continue
         args = [atom.value if type(atom) is Literal else values[atom] if atom in values else Linear(atom.type)
                 for atom in eqn.inputs]
-        for atom, ct in zip(eqn.inputs, transpose_equation(eqn, cts, args), strict=True):
-            if ct is not None and ct is not zero:
-                accumulate(cotangents, atom, ct)
+        if context.trace.records:
+            with transposing(eqn):
+                accumulate_all(cotangents, eqn, transpose_equation(eqn, cts, args))
+        else:
+            accumulate_all(cotangents, eqn, transpose_equation(eqn, cts, args))
     return cotangents
+
+
+def accumulate_all(cotangents: dict[Var, Any], eqn: Equation, cts: Sequence[Any]) -> None:
+    """Add what an equation's transpose rule returned to the cotangents of its inputs."""
+    for atom, ct in zip(eqn.inputs, cts, strict=True):
+        if ct is not None and ct is not zero:
+            accumulate(cotangents, atom, ct)
 
 
 def accumulate(cotangents: dict[Var, Any], atom: Atom, ct: Any) -> None:
@@ -43,15 +52,21 @@ def accumulate(cotangents: dict[Var, Any], atom: Atom, ct: Any) -> None:
         cotangents[atom] = ct if before is None else add_any(before, ct)
 
 
+class transposing(located):
+    """Context manager: what is recorded inside is made by transposing this equation."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        context.origin = Origin("transpose", self.equation.op, self.equation, self.equation.origin)
+        context.equation = None
+
+
 def transpose_equation(eqn: Equation, cts: list[Any], args: list[Any]) -> Any:
-    """Run one transpose rule; what it records derives from the equation."""
+    """Run one transpose rule."""
     try:
-        if not context.trace.records:
-            return eqn.op.transpose(cts, *args, **eqn.params)
-        with located(eqn):
-            context.origin = Origin("transpose", eqn.op, eqn, eqn.origin)
-            context.equation = None
-            return eqn.op.transpose(cts, *args, **eqn.params)
+        return eqn.op.transpose(cts, *args, **eqn.params)
     except (NonlinearError, MissingRuleError):
         if eqn.op.has("transpose") and sum(type(x) is Linear for x in args) < 2:
             raise

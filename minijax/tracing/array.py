@@ -18,6 +18,7 @@ from minijax.errors import (ConcretizationTypeError, DonatedArrayError, MinijaxT
                             TracerIntegerConversionError)
 from minijax.ir.op import Linear
 from minijax.ir import constants
+from minijax.ir.dtypes import is_key
 from minijax.ir.types import ArrayType, scalar_type
 from minijax.tracing.backend import Backend
 from minijax.tracing.context import Trace
@@ -151,7 +152,7 @@ class Array:
         return "Array" + Array.backend.describe(self.value)
 
     def __str__(self) -> str:
-        return str(self.__array__())
+        return repr(self) if is_key(self.dtype) else str(self.__array__())
 
     def __dlpack__(self, **options: Any) -> Any:
         return self.value.__dlpack__(**options)

@@ -11,7 +11,7 @@ from minijax.ir.jaxpr import Source
 
 _package = str(pathlib.Path(minijax.errors.__file__).parent)
 _hidden = [_package]
-_shown = {str(pathlib.Path(_package) / "__main__.py")}
+_shown = tuple(str(pathlib.Path(_package) / name) for name in ("__main__.py", "demo"))
 _internal: dict[str, bool] = {}
 
 
@@ -28,7 +28,7 @@ def is_internal(filename: str) -> bool:
     """Whether code of this file is not the user's."""
     found = _internal.get(filename)
     if found is None:
-        found = filename not in _shown and any(filename.startswith(path) for path in _hidden)
+        found = not filename.startswith(_shown) and any(filename.startswith(path) for path in _hidden)
         _internal[filename] = found
     return found
 
