@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
+from minijax.calls.names import function_name, leaf_names
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.ir import dtypes
 from minijax.tracing.array import Array, is_value, typeof
@@ -18,11 +18,6 @@ def check_callable(transform: str, function: Any) -> None:
     if not callable(function):
         raise MinijaxTypeError(f"{transform} takes a function, got {function!r} of type {type(function).__name__}. "
                                f"Pass the function itself: {transform}(f)(x), not {transform}(f(x)).")
-
-
-def function_name(function: Any) -> str:
-    """A function's name, for messages."""
-    return getattr(function, "__name__", type(function).__name__)
 
 
 def canonical_argnums(transform: str, argnums: Any, count: int) -> tuple[int, ...]:
@@ -43,27 +38,6 @@ def canonical_argnums(transform: str, argnums: Any, count: int) -> tuple[int, ..
     if len(set(canonical)) != len(canonical):
         raise MinijaxValueError(f"{transform}: argnums {argnums} names an argument twice.")
     return canonical
-
-
-def parameter_name(function: Any, position: int) -> str:
-    """The name of a positional parameter, or `args[i]`."""
-    try:
-        names = [p.name for p in inspect.signature(function).parameters.values()
-                 if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    except (ValueError, TypeError):
-        names = []
-    return names[position] if position < len(names) else f"args[{position}]"
-
-
-def leaf_names(function: Any, args: Sequence[Any], kwargs: dict[str, Any] | None = None,
-               positions: Sequence[int] | None = None) -> list[str]:
-    """The name of each leaf of a call, in the order of `(args, kwargs)`: `params['w'][2]`.
-
-    `positions` are those of `args` among the function's parameters, if not all are given.
-    """
-    trees = [(parameter_name(function, n), arg) for n, arg in zip(positions or range(len(args)), args, strict=True)]
-    trees += sorted((kwargs or {}).items())
-    return [name + pytree.keystr(path) for name, tree in trees for path, _ in pytree.leaves_with_path(tree)]
 
 
 def flatten_values(transform: str, function: Any, args: Sequence[Any], kwargs: dict[str, Any] | None = None,

@@ -7,11 +7,11 @@ frames; Python's own are explained where they come from a call that does not fit
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
+from minijax.calls.names import function_name, signature_of
 from minijax.errors import IntegerOverflowError, MinijaxError, MinijaxTypeError, TracerArrayConversionError
 from minijax.tracing.source import is_internal, user_traceback
 
@@ -65,18 +65,10 @@ def explain_call(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> 
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        name = getattr(function, "__name__", type(function).__name__)
+        name = function_name(function)
         return MinijaxTypeError(f"{name}({', '.join(signature.parameters)}) was called with arguments that do not fit: "
                                 f"{error}. Pass one argument for each parameter.")
     return None
-
-
-def signature_of(function: Any) -> inspect.Signature | None:
-    """The parameters of a function, if Python knows them; a wrapper has those of what it wraps."""
-    try:
-        return inspect.signature(function)
-    except (TypeError, ValueError):
-        return None
 
 
 def shown(error: Exception) -> Exception:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from minijax import pytree
+from minijax.calls.names import function_name
 from minijax.config import state
 from minijax.errors import MinijaxTypeError
 from minijax.interpreters.batch import batch_program
@@ -153,11 +154,6 @@ def check_outputs(function: Callable[..., Any], outs: Sequence[Any], tree: Any) 
                 f"The function {function_name(function)} returned {x!r} of type {type(x).__name__} at "
                 f"result{pytree.keystr(path)}. Traced functions return pytrees of arrays and scalars: leave it out, "
                 "or return it from a plain function around this one.")
-
-
-def function_name(function: Callable[..., Any]) -> str:
-    """A function's name, for messages and printed programs."""
-    return getattr(function, "__name__", type(function).__name__)
 
 
 def call_traced(traced: Traced, leaves: Sequence[Any], name: str, inline: bool) -> Any:

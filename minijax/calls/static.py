@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minijax import pytree
+from minijax.calls.names import leaf_names, parameters, positional_names
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.tracing.array import Tracer
 
@@ -92,19 +91,13 @@ class JitOptions:
     def argument_names(self, function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Callable[[], list[str]]:
         """A function that names each dynamic leaf: `argument params['w']`; called when a message needs it."""
         def names() -> list[str]:
-            bound = _parameter_names(function)
             numbers = {n + len(args) if n < 0 else n for n in self.static_argnums}
-            trees = [(bound[i] if i < len(bound) else f"args[{i}]", x) for i, x in enumerate(args) if i not in numbers]
-            trees += [(k, x) for k, x in sorted(kwargs.items()) if k not in self.static_argnames]
-            return leaf_names(trees)
+            positions = [i for i in range(len(args)) if i not in numbers]
+            named = {k: x for k, x in kwargs.items() if k not in self.static_argnames}
+            found = leaf_names(function, [args[i] for i in positions], named, positions)
+            return [f"argument {name}" for name in found]
 
         return names
-
-
-def leaf_names(trees: Sequence[tuple[str, Any]]) -> list[str]:
-    """Names of the leaves of named trees: `argument params['w']`."""
-    return [f"argument {name}{pytree.keystr(path)}"
-            for name, tree in trees for path, _ in pytree.leaves_with_path(tree)]
 
 
 def check_hashable(where: int | str, value: Any) -> None:
@@ -131,27 +124,16 @@ def as_tuple(name: str, value: Any, kind: type) -> tuple[Any, ...]:
     return items
 
 
-def _parameter_names(function: Any) -> list[str]:
-    return [p.name for p in _parameters(function) if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-
-
-def _parameters(function: Any) -> list[inspect.Parameter]:
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except (ValueError, TypeError):
-        return []
-
-
 def _complete(function: Any, numbers: tuple[int, ...], keywords: tuple[str, ...]) -> tuple[Any, Any]:
     """Numbers and names of the same parameters: either given one implies the other."""
-    names = _parameter_names(function)
-    is_open = not names or any(p.kind == p.VAR_POSITIONAL for p in _parameters(function))
+    names = positional_names(function)
+    is_open = not names or any(p.kind == p.VAR_POSITIONAL for p in parameters(function))
     for n in numbers:
         if not is_open and not -len(names) <= n < len(names):
             raise MinijaxValueError(f"argument number {n} is marked static or donated, but the function has "
                                     f"{len(names)} positional parameters: {', '.join(names)}.")
     for k in keywords:
-        if names and k not in names and all(p.kind != p.VAR_KEYWORD and p.name != k for p in _parameters(function)):
+        if names and k not in names and all(p.kind != p.VAR_KEYWORD and p.name != k for p in parameters(function)):
             raise MinijaxValueError(f"The argument {k!r} is marked static or donated, but the function has the "
                                     f"parameters {', '.join(names)}.")
     more_names = {names[n] for n in numbers if -len(names) <= n < len(names)}
