@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -107,6 +108,14 @@ def unpack_aux(flat: FlatFunction, outs: list[Any]) -> tuple[list[Any], Any]:
     return outs[:count], aux_tree.unflatten(outs[count:])
 
 
+def linearize_with_aux(flat: FlatFunction, leaves: list[Any], linear: list[bool]) -> tuple[list[Any], LinearTape, Any]:
+    """Run and linearize a flat function; its outputs, the linear program of their tangents, auxiliary data."""
+    outs, tape = linearize_flat(flat_with_aux(flat), leaves, linear)
+    outs, aux = unpack_aux(flat, outs)
+    tape.outs = tape.outs[: len(outs)]
+    return outs, tape, aux
+
+
 def pack_duals(flat: FlatFunction, outs: list[Any], tangents: list[Any]) -> Any:
     """The result of `jvp` as trees."""
     outs, aux = unpack_aux(flat, outs)
@@ -175,9 +184,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     leaves, in_tree = flatten_values("linearize", fun, primals)
     flat = FlatFunction("linearize", fun, in_tree, has_aux)
     linear = [typeof(x).differentiable for x in leaves]
-    outs, tape = linearize_flat(flat_with_aux(flat), leaves, linear)
-    outs, aux = unpack_aux(flat, outs)
-    tape.outs = tape.outs[: len(outs)]
+    outs, tape, aux = linearize_with_aux(flat, leaves, linear)
     jaxpr = tape.to_jaxpr(function_name(fun))
 
     @boundary
@@ -192,18 +199,15 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     return (result, derivative, aux) if has_aux else (result, derivative)
 
 
+@dataclasses.dataclass(slots=True, eq=False, repr=False)
 class PullBack:
     """The function from output cotangents to input cotangents that `vjp` returns."""
 
-    __slots__ = ("flat", "leaves", "linear", "outs", "tape")
-
-    def __init__(self, flat: FlatFunction, leaves: list[Any], linear: list[bool], outs: list[Any],
-                 tape: LinearTape) -> None:
-        self.flat = flat
-        self.leaves = leaves
-        self.linear = linear
-        self.outs = outs
-        self.tape = tape
+    flat: FlatFunction
+    leaves: list[Any]
+    linear: list[bool]
+    outs: list[Any]
+    tape: LinearTape
 
     @boundary
     def __call__(self, cotangents: Any) -> tuple[Any, ...]:
@@ -251,9 +255,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, reduce_ax
 
 def pull_back(flat: FlatFunction, leaves: list[Any], linear: list[bool]) -> tuple[PullBack, Any]:
     """Run and linearize a flat function; its pull-back and auxiliary data."""
-    outs, tape = linearize_flat(flat_with_aux(flat), leaves, linear)
-    outs, aux = unpack_aux(flat, outs)
-    tape.outs = tape.outs[: len(outs)]
+    outs, tape, aux = linearize_with_aux(flat, leaves, linear)
     return PullBack(flat, leaves, linear, outs, tape), aux
 
 

@@ -156,11 +156,8 @@ class TracedFunction:
     """A function traced at some types: `.jaxpr`, `.out_info`, `.lower()`."""
 
     def __init__(self, jitted: JittedFunction, traced: Traced, args: Any, kwargs: Any) -> None:
-        closed = traced.jaxpr
-        count = len(traced.captured)
-        self.jaxpr = closed.replace(constvars=closed.invars[:count], consts=traced.captured,
-                                    invars=closed.invars[count:])
-        self.out_info = traced.out_tree.unflatten([ShapeDtypeStruct.of(t) for t in closed.out_types])
+        self.jaxpr = traced.open()
+        self.out_info = traced.out_tree.unflatten([ShapeDtypeStruct.of(t) for t in self.jaxpr.out_types])
         self._jitted, self._args, self._kwargs = jitted, args, kwargs
 
     def lower(self) -> Lowered:

@@ -115,8 +115,7 @@ def make_jaxpr(fun: Callable[..., Any], static_argnums: Any = (), axis_env: Any 
         names = options.argument_names(fun, args, kwargs)
         types = as_types(f"make_jaxpr of {function_name(fun)}", names, leaves)
         traced = trace_function(fun, types, in_tree, static, names())
-        closed, count = traced.jaxpr, len(traced.captured)
-        jaxpr = closed.replace(constvars=closed.invars[:count], consts=traced.captured, invars=closed.invars[count:])
+        jaxpr = traced.open()
         if not return_shape:
             return jaxpr
         return jaxpr, traced.out_tree.unflatten([ShapeDtypeStruct.of(t) for t in jaxpr.out_types])

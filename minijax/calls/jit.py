@@ -95,6 +95,11 @@ class Traced(NamedTuple):
     captured: tuple[Any, ...]
     out_tree: Any
 
+    def open(self) -> Jaxpr:
+        """The program with its captured values as constants, as the user sees it."""
+        count, invars = len(self.captured), self.jaxpr.invars
+        return self.jaxpr.replace(constvars=invars[:count], consts=self.captured, invars=invars[count:])
+
 
 class TraceCache:
     """Programs of one function, keyed by input types, tree, static arguments and the meaning of settings.
