@@ -353,7 +353,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
     `primals` give shapes and dtypes only (arrays or `ShapeDtypeStruct`s).
 
     >>> linear_transpose(lambda x: 3.0 * x, 1.0)(1.0)
-    (Array(3., dtype=float32),)
+    (Array(3., dtype=float32, weak_type=True),)
     """
     check_callable("linear_transpose", fun)
     leaves, in_tree = pytree.flatten(tuple(primals))
