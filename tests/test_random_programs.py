@@ -1,7 +1,7 @@
 """A thousand random programs agree with JAX under every composition of up to three transformations.
 
-Minijax runs them with the NumPy evaluator, and some compiled by XLA too.  JAX's are compiled, with as little
-optimization as it can, which is what costs the least; programs that branch on values run op by op.
+Minijax runs them with the NumPy evaluator, and some compiled by XLA too.  JAX's are compiled with as little
+optimization as XLA can, which costs the least; where they branch on values, or disagree, JAX runs op by op.
 """
 
 import collections
@@ -54,23 +54,35 @@ def fast_options():
     return found
 
 
-def expected(found):
-    """Leaves of JAX's result."""
-    function = found.function(THEIRS)
-    if found.branches:
-        with jax.disable_jit():
-            return jax.tree.leaves(function(jax.tree.map(jax.numpy.asarray, found.inputs)))
-    return jax.tree.leaves(jax.jit(function).lower(found.inputs).compile(compiler_options=fast_options())(found.inputs))
+def op_by_op(found):
+    """Leaves of JAX's result, without compiling."""
+    with jax.disable_jit():
+        return jax.tree.leaves(found.function(THEIRS)(jax.tree.map(jax.numpy.asarray, found.inputs)))
+
+
+def compiled_fast(found):
+    """Leaves of JAX's result, compiled by XLA."""
+    lowered = jax.jit(found.function(THEIRS)).lower(found.inputs)
+    return jax.tree.leaves(lowered.compile(compiler_options=fast_options())(found.inputs))
 
 
 def difference(found, compiled=False):
-    """How far minijax's results are from JAX's."""
+    """How far minijax's results are from JAX's.
+
+    Compiled with these options, JAX's derivative of min and max is wrong now and then: XLA computes x twice,
+    rounded differently, and finds no element that equals the extremum.  So JAX op by op has the last word.
+    """
     with config.override("evaluator", "numpy"):
         ours = [found.function(OURS)(found.inputs)]
     if compiled and not found.branches:
         ours.append(api.jit(found.function(OURS))(found.inputs))
-    theirs = expected(found)
-    return max(disagreement(minijax.tree.leaves(result), theirs) for result in ours)
+    oracles = (op_by_op,) if found.branches else (compiled_fast, op_by_op)
+    for oracle in oracles:
+        theirs = oracle(found)
+        worst = max(disagreement(minijax.tree.leaves(result), theirs) for result in ours)
+        if worst < TOLERANCE:
+            break
+    return worst
 
 
 @pytest.mark.parametrize("block", range(COUNT // BLOCK))
