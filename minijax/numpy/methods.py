@@ -117,4 +117,4 @@ _properties: dict[str, Callable[[Any], Any]] = {
 for _name, _method in _methods.items():
     Array.define(_name, _method)
 for _name, _method in _properties.items():
-    Array.define(_name, property(_method))
+    Array.define(_name, property(_method, doc=(_method.__doc__ or "").partition("\n")[0]))
