@@ -144,6 +144,7 @@ def clamp(min: Any, x: Any, max: Any) -> Any:
 def select(pred: Any, on_true: Any, on_false: Any) -> Any:
     """Elements of `on_true` where `pred`, else of `on_false`.
 
+    >>> import numpy as np
     >>> select(np.array([True, False]), np.float32([1, 2]), np.float32([3, 4]))
     Array([1., 4.], dtype=float32)
     """
@@ -163,6 +164,7 @@ def convert_element_type(operand: Any, new_dtype: Any) -> Any:
 def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
     """The bits read as another dtype; elements that become several add a last axis.
 
+    >>> import numpy as np
     >>> bitcast_convert_type(np.float32(1), 'uint32')
     Array(1065353216, dtype=uint32)
     """

@@ -73,6 +73,7 @@ def dot_general(lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = Non
 
     The axes of the result: batch axes, the other axes of the left operand, those of the right.
 
+    >>> import numpy as np
     >>> dot_general(np.ones((2, 3), np.float32), np.ones(3, np.float32), (((1,), (0,)), ((), ())))
     Array([3., 3.], dtype=float32)
     """
@@ -121,6 +122,7 @@ def sort_key_val(keys: Any, values: Any, dimension: int = -1, is_stable: bool = 
 def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
     """The k largest elements along an axis, the largest first, and their places.
 
+    >>> import numpy as np
     >>> top_k(np.float32([1, 3, 2]), 2)
     (Array([3., 2.], dtype=float32), Array([1, 0], dtype=int32))
     """

@@ -88,8 +88,8 @@ def _check_sizes(subscripts: str, inputs: Sequence[str], shapes: Sequence[tuple[
     for labels, shape in zip(inputs, shapes, strict=True):
         for label, n in zip(labels, shape, strict=True):
             if n != 1 and sizes.setdefault(label, n) != n:
-                raise ShapeError(f"einsum: the label '{label}' of '{subscripts}' has the sizes {sizes[label]} and {n} in "
-                                 f"the shapes {', '.join(map(str, shapes))}{at_line()}.")
+                raise ShapeError(f"einsum: the label '{label}' of '{subscripts}' has the sizes {sizes[label]} and {n} "
+                                 f"in the shapes {', '.join(map(str, shapes))}{at_line()}.")
 
 
 def _einsum_of(*arrays: Any, inputs: tuple[str, ...], result: str, precision: Any, dtype: Any) -> Any:

@@ -79,7 +79,7 @@ def log2(x: Any, /) -> Any:
     """Logarithm to base 2.
 
     >>> log2(8.0)
-    Array(3., dtype=float32, weak_type=True)
+    Array(3., dtype=float32)
     """
     x, = promoted_inexact("log2", x)
     return arithmetic.div(elementwise.log(x), elementwise.log(_strong(x, 2.0)))

@@ -25,6 +25,7 @@ def _pair(name: str, a: Any, b: Any) -> list[Any]:
 def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
     """Sum over the last axis of `a` and the last but one of `b`; with a scalar, the product.
 
+    >>> import numpy as np
     >>> dot(np.array([1, 2]), np.array([3, 4]))
     Array(11, dtype=int32)
     """
@@ -53,6 +54,7 @@ def _contract(name: str, a: Any, b: Any, a_axes: tuple[int, ...], b_axes: tuple[
 def matmul(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
     """Matrix product; stacks of matrices broadcast, vectors are rows at the left and columns at the right.
 
+    >>> import numpy as np
     >>> matmul(np.ones((2, 3)), np.ones(3))
     Array([3., 3.], dtype=float32)
     """
@@ -84,6 +86,7 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
 def outer(a: Any, b: Any, out: None = None) -> Any:
     """Products of all elements of the flattened arrays.
 
+    >>> import numpy as np
     >>> outer(np.array([1, 2]), np.array([1, 10]))
     Array([[ 1, 10],
            [ 2, 20]], dtype=int32)
@@ -96,6 +99,7 @@ def outer(a: Any, b: Any, out: None = None) -> Any:
 def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
     """Sum over the last `axes` axes of a and the first of b, or over two lists of axes.
 
+    >>> import numpy as np
     >>> tensordot(np.ones((2, 3)), np.ones((3, 2)), ((0, 1), (1, 0)))
     Array(6., dtype=float32)
     """
@@ -114,6 +118,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
     """Vector product of vectors of three components.
 
+    >>> import numpy as np
     >>> cross(np.array([1, 0, 0]), np.array([0, 1, 0]))
     Array([0, 0, 1], dtype=int32)
     """
