@@ -64,7 +64,7 @@ class Program:
     def body(self, space):
         """The program itself: steps in a Python loop."""
         def run(x):
-            values = [x["vector"], x["pair"][0], x["pair"][1]]
+            values = [space.np.asarray(a) for a in (x["vector"], *x["pair"])]
             for step in self.steps:
                 values.append(step.apply(space, *[values[i] for i in step.operands]))
             return {"last": values[-1], "rest": (values[-2], space.np.sum(values[-3]))}

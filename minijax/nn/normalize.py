@@ -109,7 +109,7 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
     With `return_sign` it returns (log of the sum's size, the sum's sign).
 
     >>> logsumexp(jnp.array([1000.0, 1000.0]))
-    Array(1000.6931, dtype=float32)
+    Array(1000.693..., dtype=float32)
     """
     return _logsumexp(a, as_axis(axis), b, bool(keepdims), bool(return_sign), where)
 
