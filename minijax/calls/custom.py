@@ -16,7 +16,7 @@ from typing import Any
 from minijax.errors import MinijaxTypeError
 from minijax.interpreters.batch import batch_flat, place_axis
 from minijax.interpreters.dual import instantiate
-from minijax.interpreters.evaluate import run_numpy, run_program
+from minijax.interpreters.evaluate import run_by_python, run_numpy, run_program
 from minijax.interpreters.stage import lift_constants, stage
 from minijax.ir.jaxpr import Jaxpr
 from minijax.ir.op import Linear, Op
@@ -160,6 +160,9 @@ def batched_bwd(bwd: Flat, size: int, axes: Sequence[int | None]) -> Flat:
 
 custom_vjp_p = Op("custom_vjp_call", type=_type, eval=_eval, jvp=_custom_vjp_jvp, linearize=_custom_vjp_linearize,
                   batch=_custom_vjp_batch, cost=_cost, undeclared=("transpose",), traits={"custom"})
+
+
+run_by_python[custom_jvp_p] = run_by_python[custom_vjp_p] = lambda args, params: tuple(run(params["function"], args))
 
 
 # ---- the linear half of custom_vjp: it exists to be transposed ----

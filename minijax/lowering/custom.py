@@ -7,7 +7,8 @@ from typing import Any
 
 import jax
 
-from minijax.calls.custom import custom_jvp_p, custom_vjp_linear_p, custom_vjp_p, run
+from minijax.calls.custom import custom_jvp_p, custom_vjp_linear_p, custom_vjp_p
+from minijax.interpreters.evaluate import run_by_python
 from minijax.ir.types import zero
 from minijax.lowering.eager import program_evaluators
 from minijax.lowering.emit import emit
@@ -56,5 +57,4 @@ def install() -> None:
     lower(custom_jvp_p, _lower_custom_jvp)
     lower(custom_vjp_p, _lower_custom_vjp)
     lower(custom_vjp_linear_p, lambda *values, **params: custom_vjp_linear_p.eval(*values))
-    for op in (custom_jvp_p, custom_vjp_p):
-        program_evaluators[op] = lambda args, params: tuple(run(params["function"], args))
+    program_evaluators.update(run_by_python)
