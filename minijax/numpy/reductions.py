@@ -229,6 +229,9 @@ def _count(name: str, x: Any, where: Any, axes: tuple[int, ...], dtype: Any, kee
 
 def _mean_of(a: Any, where: Any, axes: tuple[int, ...], dtype: Any, keepdims: bool) -> Any:
     work = dtypes.float32 if dtypes.is_float(dtype) and dtype.itemsize < 4 else dtype
+    if where is None and a.dtype == dtype == work and not a.weak_type:
+        total = _kept(reduce_sum(a, axes), axes, keepdims)
+        return arithmetic.div(total, dtype.type(size_of([a.shape[i] for i in axes])))
     total = _sum(a, None, where, axes=axes, dtype=work, keepdims=keepdims)
     return converted(true_divide(total, _count("mean", a, where, axes, work, keepdims)), dtype)
 

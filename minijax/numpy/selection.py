@@ -16,13 +16,13 @@ from minijax.numpy.shaping import ravel, stack
 from minijax.ops import sorting
 from minijax.ops.comparison import eq, le, lt, ne, select_n
 from minijax.ops.conversion import convert_element_type
-from minijax.ops.families import at_line, broadcast_in_dim, reduce_sum, scalar_like
+from minijax.ops.families import at_line, broadcast_in_dim, reduce_sum, scalar_like, shape_of
 from minijax.ops.indexing import GatherDimensionNumbers, gather
 from minijax.ops.numpy_indexing import getitem
 from minijax.ops.operators import add, less
-from minijax.ops.promotion import broadcast_shapes, broadcast_to, promoted
+from minijax.ops.promotion import broadcast_shapes, broadcast_to, matched, promoted
 from minijax.ops.structural import expand_dims, iota, rev
-from minijax.tracing.array import Tracer, typeof
+from minijax.tracing.array import Array, Tracer, typeof
 
 
 # ---- where ----
@@ -39,7 +39,10 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None =
         raise MinijaxValueError(f"where takes both x and y, or neither{at_line()}.")
     if size is not None or fill_value is not None:
         raise MinijaxValueError(f"where: size and fill_value are for where(condition) alone{at_line()}.")
-    return _where(condition, x, y)
+    pair = matched(x, y) if isinstance(condition, Array) and condition.type.dtype is dtypes.bool_ else None
+    if pair is None or len({condition.shape, shape_of(pair[0]), shape_of(pair[1]), ()}) > 2:
+        return _where(condition, x, y)
+    return select_n(condition, pair[1], pair[0])
 
 
 @fused

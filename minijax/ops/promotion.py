@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from minijax.errors import IntegerOverflowError, MinijaxTypeError, ShapeError
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
 from minijax.ops.conversion import convert_element_type
-from minijax.ops.families import broadcast_in_dim, reshape
+from minijax.ops.families import broadcast_in_dim, reshape, shape_of
 from minijax.tracing.array import Array, is_value, typeof
 from minijax.tracing.source import at_line
 
@@ -108,6 +109,8 @@ def to_inexact(dtype: Any) -> Any:
 
 def promoted(name: str, *operands: Any) -> list[Any]:
     """Operands converted to their common dtype; the result is weak only if all are."""
+    if all([isinstance(x, Array) for x in operands]) and len({x.type.dtype for x in operands}) == 1:
+        return list(operands)
     dtype, weak = common_dtype(name, operands)
     return [convert(x, dtype, weak) for x in operands]
 
@@ -141,33 +144,47 @@ def convert(x: Any, dtype: Any, weak: bool = False) -> Any:
 
 def broadcast_shapes(name: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """The common shape by NumPy's rules; raises `ShapeError`."""
+    found = common_shape(tuple(shapes))
+    if isinstance(found, list):
+        raise ShapeError(f"{name}: the shapes {', '.join(str(tuple(s)) for s in shapes)} do not broadcast{at_line()}: "
+                         f"aligned at the right, sizes {found} meet. Reshape an operand so that they agree or are 1.")
+    return found
+
+
+@functools.lru_cache(maxsize=4096)
+def common_shape(shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...] | list[int]:
+    """The common shape, or the list of sizes that do not agree."""
     rank = max((len(s) for s in shapes), default=0)
     padded = [(1,) * (rank - len(s)) + tuple(s) for s in shapes]
     out = []
     for sizes in zip(*padded, strict=True):
         distinct = {n for n in sizes if n != 1}
         if len(distinct) > 1:
-            listed = ", ".join(str(tuple(s)) for s in shapes)
-            raise ShapeError(f"{name}: the shapes {listed} do not broadcast{at_line()}: aligned at the right, sizes "
-                             f"{sorted(distinct)} meet. Reshape an operand so that they agree or are 1.")
+            return sorted(distinct)
         out.append(distinct.pop() if distinct else 1)
     return tuple(out)
 
 
 def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
     """Repeat `x` to a shape that its own broadcasts to."""
-    own = typeof(x).shape
+    own = shape_of(x)
     if own == shape:
         return x
+    squeezed, places = _placement(own, shape)
+    return broadcast_in_dim(reshape(x, squeezed), shape, places)
+
+
+@functools.lru_cache(maxsize=4096)
+def _placement(own: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shape without the axes that repeat, and where the others go."""
     offset = len(shape) - len(own)
     kept = [i for i, n in enumerate(own) if n == shape[i + offset]]
-    squeezed = reshape(x, tuple([own[i] for i in kept]))
-    return broadcast_in_dim(squeezed, shape, tuple([i + offset for i in kept]))
+    return tuple([own[i] for i in kept]), tuple([i + offset for i in kept])
 
 
 def broadcast_operands(name: str, *operands: Any) -> list[Any]:
     """Operands at their common shape; those of rank 0 are left alone."""
-    shapes = [typeof(x).shape for x in operands]
+    shapes = tuple([shape_of(x) for x in operands])
     if len({s for s in shapes if s}) <= 1:
         return list(operands)
     if state.jax_numpy_rank_promotion == "raise" and len({len(s) for s in shapes if s}) > 1:
