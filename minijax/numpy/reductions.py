@@ -24,6 +24,7 @@ from minijax.ops.families import mul, reduce_sum, reshape, scalar_like
 from minijax.ops.operators import add, bitwise_and, bitwise_or, equal, maximum, minimum, multiply, subtract, true_divide
 from minijax.ops.promotion import broadcast_operands, broadcast_shapes, broadcast_to, to_inexact
 from minijax.ops.structural import expand_dims
+from minijax.tracing.array import Array
 from minijax.tracing.source import at_line
 from minijax.util import size_of
 
@@ -75,13 +76,14 @@ def sum(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims:
     >>> sum(np.ones((2, 3), np.float32), axis=0)
     Array([2., 2., 2.], dtype=float32)
     """
+    if out is dtype is initial is where is None and not keepdims and isinstance(a, Array):
+        t = a.type
+        if t.dtype is dtypes.float32 and t.shape and not t.weak_type:  # one op, and no questions
+            return reduce_sum(a, range(len(t.shape)) if axis is None else axes_of("sum", axis, len(t.shape)))
     refuse("sum", out=out)
     a = operand("sum", a)
     axes = axes_of("sum", axis, a.ndim)
     asked = dtype_of("sum", dtype)
-    plain = initial is where is None and not keepdims and axes and a.dtype == dtypes.float32 and not a.weak_type
-    if plain and (asked is None or asked == dtypes.float32):
-        return reduce_sum(a, axes)
     return _sum(a, initial, where, axes=axes, dtype=_sum_dtype(a.dtype, asked, promote_integers),
                 keepdims=bool(keepdims))
 
