@@ -26,7 +26,7 @@ from minijax.ops.operators import (absolute, add, bitwise_and, bitwise_or, bitwi
                                    true_divide)
 from minijax.ops.promotion import (INEXACT, broadcast_operands, harmonize, promoted_inexact, promoted_numeric,
                                    to_inexact)
-from minijax.tracing.array import Array, typeof
+from minijax.tracing.array import Array, is_value, typeof
 
 __all__ = ["absolute", "add", "bitwise_and", "bitwise_or", "bitwise_xor", "divmod", "equal", "floor_divide", "greater",
            "greater_equal", "invert", "left_shift", "less", "less_equal", "maximum", "minimum", "multiply", "negative",
@@ -289,6 +289,16 @@ def _nan_to_num(x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
         value = conversion.convert_element_type(operand("nan_to_num", value), x.dtype)
         x = select_n(place, x, broadcast_in_dim(value, x.shape, range(x.ndim - value.ndim, x.ndim)))
     return x
+
+
+def iscomplexobj(x: Any) -> bool:
+    """Whether x is of a complex dtype."""
+    return dtypes.is_complex(typeof(x).dtype) if is_value(x) else bool(np.iscomplexobj(x))
+
+
+def isrealobj(x: Any) -> bool:
+    """Whether x is of a dtype that is not complex."""
+    return not iscomplexobj(x)
 
 
 # ---- two operands ----
