@@ -124,7 +124,7 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
 
     >>> import numpy as np
     >>> top_k(np.float32([1, 3, 2]), 2)
-    (Array([3., 2.], dtype=float32), Array([1, 0], dtype=int32))
+    (Array([3., 2.], dtype=float32), Array([1, 2], dtype=int32))
     """
     x = as_operand("top_k", operand)
     axis = axis_of("top_k", axis, x.ndim)
