@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from minijax.calls.jit import program_cost
 from minijax.errors import MinijaxTypeError
 from minijax.interpreters.batch import batch_flat, place_axis
 from minijax.interpreters.dual import instantiate
@@ -65,11 +66,11 @@ def _type(*types: Any, function: Jaxpr, **params: Any) -> Any:
 
 
 def _eval(*arrays: Any, function: Any, **params: Any) -> Any:
-    return run_numpy(function, arrays) if isinstance(function, Jaxpr) else function(*arrays)
+    return run_numpy(function, arrays)
 
 
 def _cost(*types: Any, function: Jaxpr, **params: Any) -> int:
-    return sum(eqn.op.cost(*[a.type for a in eqn.inputs], **eqn.params) for eqn in function.eqns)
+    return program_cost(*types, jaxpr=function)
 
 
 # ---- custom_jvp ----
