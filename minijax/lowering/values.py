@@ -26,4 +26,6 @@ def bare(x: Any) -> Any:
         raise UnexpectedTracerError(leak_message(x))
     if isinstance(x, Array):
         x = x.value
+    if isinstance(x, np.generic):  # JAX takes a 0-d array much quicker than a NumPy scalar
+        return np.asarray(x)
     return to_device(x) if isinstance(x, np.ndarray) else x
