@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from minijax.ir import ArrayType, Equation, Interpreter, Jaxpr, Literal, Op, Var, dtypes, register_named
+from minijax.inspect import Interpreter
+from minijax.ir import ArrayType, Equation, Jaxpr, Literal, Op, Var, dtypes, register_named
 
 f32, i32 = dtypes.float32, dtypes.int32
 

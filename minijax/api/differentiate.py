@@ -14,11 +14,12 @@ from minijax.api.arguments import (canonical_argnums, check_callable, check_inex
                                    leaf_names, split_args)
 from minijax.api.boundary import boundary
 from minijax.api.jit import eagerly_jitted
+from minijax.calls.pullback import pull_tape
 from minijax.errors import MinijaxTypeError, NonScalarOutputError, TreeError
 from minijax.interpreters.dual import LinearTape, instantiate, jvp_flat, linearize_flat
 from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.stage import stage
-from minijax.interpreters.transpose import transpose_tape, transpose_values
+from minijax.interpreters.transpose import transpose_values
 from minijax.ir import dtypes
 from minijax.ir.op import Linear
 from minijax.ir.types import ArrayType, zero
@@ -217,7 +218,7 @@ class PullBack:
 
     def pull(self, cts: list[Any]) -> list[Any]:
         """Cotangents of the leaves for cotangents of the output leaves."""
-        found = iter(transpose_tape(self.tape, cts))
+        found = iter(pull_tape(self.tape, cts))
         return [as_tangent(next(found) if is_linear else zero, x)
                 for x, is_linear in zip(self.leaves, self.linear, strict=True)]
 

@@ -1,14 +1,13 @@
-"""The IR as a language: programs, their text and JSON, checking, comparing, passes, interpreters.
+"""The IR as a language: programs, their text and JSON, checking, comparing, passes.
 
     print(jaxpr)                          parse(text), to_json, from_json
     same_program(p, q), fingerprint(p)    check_jaxpr(p)
-    dce, cse, fold, inline, forward       Interpreter
+    dce, cse, fold, inline, forward
 """
 
 from minijax.ir.alpha import fingerprint, same_program
 from minijax.ir.check import check_jaxpr
 from minijax.ir.constants import const_bytes, const_type
-from minijax.ir.interpreter import Interpreter
 from minijax.ir.json import SavedSource, from_json, to_json
 from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Origin, Source, Var, held_programs
 from minijax.ir.op import Linear, Op, find_op, ops
@@ -19,7 +18,7 @@ from minijax.ir.types import ArrayType, zero
 from minijax.ir.walk import all_consts, all_programs
 
 __all__ = [
-    "ArrayType", "Atom", "Equation", "Interpreter", "Jaxpr", "Linear", "Literal", "Op", "Origin",
+    "ArrayType", "Atom", "Equation", "Jaxpr", "Linear", "Literal", "Op", "Origin",
     "SavedSource", "Source", "Var", "zero", "all_consts", "all_programs", "check_jaxpr", "const_bytes",
     "const_type", "cse", "dce", "find_op", "fingerprint", "fold", "format_equation", "format_jaxpr",
     "forward", "from_json", "held_programs", "inline", "ops", "parse", "program_pass", "register_named",
