@@ -30,18 +30,18 @@ def evaluate_xla(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple
     else:
         key = op
     try:
-        kernel = _kernels.get(key)
+        kernel = _kernels[key]
+    except KeyError:
+        kernel = bounded(_kernels, key, new_kernel(op, params))
     except TypeError:  # parameters that cannot be hashed: compiled for this call only
         kernel = new_kernel(op, params)
-    if kernel is None:
-        kernel = bounded(_kernels, key, new_kernel(op, params))
     try:
         outs = kernel(*[x.value if type(x) is Array else bare(x) for x in args])
     except Exception:
         check_not_donated(args)
         op.infer(tuple([typeof(x) for x in args]), params)  # raises our own error, if the types are to blame
         raise
-    return tuple(map(Array, outs))
+    return (Array(outs[0]),) if len(outs) == 1 else tuple(map(Array, outs))
 
 
 def evaluate_xla_checked(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
