@@ -92,6 +92,7 @@ def test_gradients_as_jax(kind, index):
     values = np.linspace(0, 50, X[index].size, dtype=np.float32).reshape(X[index].shape)
     ct = np.random.default_rng(0).normal(size=X.shape).astype(np.float32)
     unique = kind == "multiply"  # JAX knows its derivative for distinct indices only
+
     def update(x, v):
         return getattr(x.at[index], kind)(v, unique_indices=unique)
 

@@ -11,6 +11,8 @@ import functools
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
+
 from minijax.config import state
 from minijax.errors import IntegerOverflowError, MinijaxTypeError, ShapeError
 from minijax.ir import dtypes
@@ -63,7 +65,10 @@ def like_scalar(value: Any, type: ArrayType) -> Any:
     if type.weak_type:
         return value if type.dtype == dtypes.canonical_dtype(cls) else None
     try:
-        return type.dtype.type(value)
+        if -65504.0 <= value <= 65504.0:  # float16's range: no dtype overflows
+            return type.dtype.type(value)
+        with np.errstate(over="ignore"):
+            return type.dtype.type(value)
     except OverflowError:
         raise too_large(value, type.dtype) from None
 

@@ -26,6 +26,7 @@ from minijax.tracing.array import typeof
 from minijax.tracing.source import at_line
 from minijax.util import size_of
 
+
 # ---- threefry2x32: 20 rounds on pairs of words, elementwise
 
 def _threefry_type(*types: ArrayType) -> tuple[ArrayType, ArrayType]:
