@@ -31,7 +31,7 @@ class Trace:
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
         """Apply `op`: the one method that an interpreter of values must write."""
-        raise NotImplementedError
+        raise NotImplementedError(f"the interpreter '{self.name}' must define process(op, args, params)")
 
     def is_ancestor_or_self(self, other: Trace) -> bool:
         """Whether `self` is `other` or one of the traces around it."""
