@@ -10,15 +10,18 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_API = ("ShapeDtypeStruct", "block_until_ready", "custom_jvp", "custom_vjp", "debug_nans", "default_backend",
-        "device_count", "device_get", "device_put", "devices", "disable_jit", "enable_x64", "eval_shape", "grad", "jit",
-        "jvp", "linear_transpose", "linearize", "local_device_count", "local_devices", "make_jaxpr", "process_count",
-        "process_index", "value_and_grad", "vjp", "vmap")
+_API = ("ShapeDtypeStruct", "eval_shape", "grad", "jit", "jvp", "linear_transpose", "linearize", "make_jaxpr",
+        "value_and_grad", "vjp", "vmap")
+_CUSTOM = ("custom_jvp", "custom_vjp")
 _DERIVATIVES = ("hessian", "hvp", "jacfwd", "jacobian", "jacrev")
+_DEVICES = ("block_until_ready", "debug_nans", "default_backend", "device_count", "device_get", "device_put", "devices",
+            "disable_jit", "enable_x64", "local_device_count", "local_devices", "process_count", "process_index")
 _FLOORS = ("api", "calls", "config", "errors", "interpreters", "ir", "lowering", "ops", "pytree", "tracing", "util")
-_NAMESPACES = ("inspect", "lax", "nn", "numpy", "random", "tree", "tree_util", "typing")
-_HOMES = {name: "minijax.api" for name in _API} | {name: "minijax.derivatives" for name in _DERIVATIVES} | {
-    "Array": "minijax.tracing", "typeof": "minijax.tracing", "Jaxpr": "minijax.ir", "parse": "minijax.ir"}
+_NAMESPACES = ("inspect", "language", "lax", "nn", "numpy", "random", "tree", "tree_util", "typing")
+_HOMES = {name: home for home, names in (
+    ("minijax.api", _API), ("minijax.custom_rules", _CUSTOM), ("minijax.derivatives", _DERIVATIVES),
+    ("minijax.devices", _DEVICES), ("minijax.ir", ("Jaxpr",)), ("minijax.language", ("parse",)),
+    ("minijax.tracing", ("Array", "typeof"))) for name in names}
 __all__ = sorted({*_HOMES, *_FLOORS, *_NAMESPACES})
 
 

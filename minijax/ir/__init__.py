@@ -1,6 +1,6 @@
 """The IR as a language: programs, their text and JSON, checking, comparing, passes.
 
-    print(jaxpr)                          parse(text), to_json, from_json
+    print(jaxpr)                          (read back by minijax.language)
     same_program(p, q), fingerprint(p)    check_jaxpr(p)
     dce, cse, fold, inline, forward
 """
@@ -8,10 +8,8 @@
 from minijax.ir.alpha import fingerprint, same_program
 from minijax.ir.check import check_jaxpr
 from minijax.ir.constants import const_bytes, const_type
-from minijax.ir.json import SavedSource, from_json, to_json
 from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Origin, Source, Var, held_programs
 from minijax.ir.op import Linear, Op, find_op, ops
-from minijax.ir.parse import parse
 from minijax.ir.passes import cse, dce, fold, forward, inline, program_pass, trace_passes
 from minijax.ir.text import format_equation, format_jaxpr, register_named, show
 from minijax.ir.types import ArrayType, zero
@@ -19,8 +17,8 @@ from minijax.ir.walk import all_consts, all_programs
 
 __all__ = [
     "ArrayType", "Atom", "Equation", "Jaxpr", "Linear", "Literal", "Op", "Origin",
-    "SavedSource", "Source", "Var", "zero", "all_consts", "all_programs", "check_jaxpr", "const_bytes",
+    "Source", "Var", "zero", "all_consts", "all_programs", "check_jaxpr", "const_bytes",
     "const_type", "cse", "dce", "find_op", "fingerprint", "fold", "format_equation", "format_jaxpr",
-    "forward", "from_json", "held_programs", "inline", "ops", "parse", "program_pass", "register_named",
-    "same_program", "show", "to_json", "trace_passes",
+    "forward", "held_programs", "inline", "ops", "program_pass", "register_named",
+    "same_program", "show", "trace_passes",
 ]

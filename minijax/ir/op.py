@@ -10,6 +10,9 @@ Values are positional, parameters are keywords, results are always a tuple:
                                               a linear argument is a `Linear(type)`
     batch(size, args, axes, **params) -> (outs, out_axes)       an axis is an int or None
     cost(*types, **params) -> floating-point operations         documented beside the op
+    dce(used, live, **params) -> (needed, params)               only for ops that hold programs: which inputs matter
+                                                                if only the results marked `used` are read, and the
+                                                                parameters for those; live(program, used) prunes one
 
 Rules call other ops only.  A rule that is missing raises `MissingRuleError`.
 """
@@ -58,12 +61,12 @@ class Op:
     `effects` are those of every equation of the op.
     """
 
-    __slots__ = ("name", "type", "eval", "jvp", "linearize", "transpose", "batch", "cost",
+    __slots__ = ("name", "type", "eval", "jvp", "linearize", "transpose", "batch", "cost", "dce",
                  "traits", "effects", "undeclared", "_inferred")
 
     def __init__(self, name: str, *, type: Rule | None = None, eval: Rule | None = None, jvp: Rule | None = None,
                  linearize: Rule | None = None, transpose: Rule | None = None, batch: Rule | None = None,
-                 cost: Rule | None = None, traits: frozenset[str] | set[str] = frozenset(),
+                 cost: Rule | None = None, dce: Rule | None = None, traits: frozenset[str] | set[str] = frozenset(),
                  effects: frozenset[str] = frozenset(), undeclared: tuple[str, ...] = ()) -> None:
         self.name = name
         self.type = type or self._missing("type")
@@ -73,6 +76,7 @@ class Op:
         self.transpose = transpose or self._missing("transpose")
         self.batch = batch or self._missing("batch")
         self.cost = cost or self._missing("cost")
+        self.dce = dce
         self.traits = frozenset(traits)
         self.effects = effects
         self.undeclared = undeclared

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 import minijax.numpy as jnp
-from minijax.api.custom import custom_jvp
+from minijax.custom_rules import custom_jvp
 from minijax.api.jit import fused
 from minijax.errors import MinijaxValueError, ShapeError
 from minijax.numpy import operands

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minijax.api.custom import custom_jvp
+from minijax.custom_rules import custom_jvp
 from minijax.api.jit import fused
 from minijax.ir import dtypes
 from minijax.ir.op import Op

@@ -17,7 +17,7 @@ from minijax.errors import JaxprSyntaxError, MinijaxValueError
 from minijax.ir.check import check_jaxpr
 from minijax.ir.constants import const_bytes, const_from_bytes
 from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Var
-from minijax.ir.parse import parse_value, read_op, read_type
+from minijax.language.parse import parse_value, read_op, read_type
 from minijax.ir.scalars import read_literal, write_literal
 from minijax.ir.text import Printer, opaque_text
 from minijax.ir.walk import all_programs
