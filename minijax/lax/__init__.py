@@ -4,6 +4,8 @@ Nothing is promoted here: operands have one dtype and one shape, but for scalars
 scalars take the dtype of the arrays beside them.
 """
 
+from types import ModuleType as _ModuleType
+
 try:
     from minijax import lowering as _lowering
 except ModuleNotFoundError as _error:
@@ -13,52 +15,26 @@ else:
     _lowering.install()
 
 from minijax.lax.elementwise import (abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, bitcast_convert_type,
-                                     bitwise_and,
-                                     bitwise_not, bitwise_or, bitwise_xor, cbrt, ceil, clamp, clz, complex, conj,
-                                     convert_element_type, cos, cosh, div, eq, erf, erf_inv, erfc, exp, exp2, expm1,
-                                     floor, ge,
-                                     gt, imag, integer_pow, is_finite, le, log, log1p, logistic, lt, max, min, mul, ne,
-                                     neg,
-                                     nextafter, population_count, pow, real, reciprocal, reduce_precision, rem, round,
-                                     rsqrt,
-                                     select, select_n, shift_left, shift_right_arithmetic, shift_right_logical, sign,
-                                     sin,
-                                     sinh, sqrt, square, stop_gradient, sub, tan, tanh)
+                                     bitwise_and, bitwise_not, bitwise_or, bitwise_xor, cbrt, ceil, clamp, clz,
+                                     complex, conj, convert_element_type, cos, cosh, div, eq, erf, erf_inv, erfc, exp,
+                                     exp2, expm1, floor, ge, gt, imag, integer_pow, is_finite, le, log, log1p,
+                                     logistic, lt, max, min, mul, ne, neg, nextafter, population_count, pow, real,
+                                     reciprocal, reduce_precision, rem, round, rsqrt, select, select_n, shift_left,
+                                     shift_right_arithmetic, shift_right_logical, sign, sin, sinh, sqrt, square,
+                                     stop_gradient, sub, tan, tanh)
 from minijax.lax.enums import AccuracyMode, Precision, PrecisionLike, RoundingMethod
 from minijax.lax.reductions import (argmax, argmin, batch_matmul, cumlogsumexp, cummax, cummin, cumprod, cumsum, dot,
-                                    dot_general,
-                                    reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod, reduce_sum, reduce_xor,
-                                    sort,
-                                    sort_key_val, top_k)
-from minijax.lax.slicing import (dynamic_index_in_dim, dynamic_slice, dynamic_slice_in_dim, dynamic_update_index_in_dim,
-                                 dynamic_update_slice, dynamic_update_slice_in_dim, gather, index_in_dim, index_take,
-                                 scatter,
-                                 scatter_add, scatter_apply, scatter_max, scatter_min, scatter_mul, scatter_sub, slice,
-                                 slice_in_dim)
+                                    dot_general, reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod,
+                                    reduce_sum, reduce_xor, sort, sort_key_val, top_k)
+from minijax.lax.slicing import (dynamic_index_in_dim, dynamic_slice, dynamic_slice_in_dim,
+                                 dynamic_update_index_in_dim, dynamic_update_slice, dynamic_update_slice_in_dim,
+                                 gather, index_in_dim, index_take, scatter, scatter_add, scatter_apply, scatter_max,
+                                 scatter_min, scatter_mul, scatter_sub, slice, slice_in_dim)
 from minijax.lax.structural import (broadcast, broadcast_in_dim, broadcast_shapes, broadcast_to_rank, broadcasted_iota,
-                                    collapse,
-                                    concatenate, dtype, empty, expand_dims, full, full_like, iota, pad, reshape, rev,
-                                    split,
-                                    squeeze, stack, tile, transpose, unstack)
+                                    collapse, concatenate, dtype, empty, expand_dims, full, full_like, iota, pad,
+                                    reshape, rev, split, squeeze, stack, tile, transpose, unstack)
 from minijax.ops.dot import DimensionNumbers as DotDimensionNumbers
 from minijax.ops.indexing import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
 
-__all__ = ["AccuracyMode", "DotDimensionNumbers", "GatherDimensionNumbers", "GatherScatterMode", "Precision",
-           "PrecisionLike", "RoundingMethod", "ScatterDimensionNumbers", "abs", "acos", "acosh", "add", "argmax",
-           "argmin",
-           "asin", "asinh", "atan", "atan2", "atanh", "batch_matmul", "bitcast_convert_type", "bitwise_and",
-           "bitwise_not",
-           "bitwise_or", "bitwise_xor", "broadcast", "broadcast_in_dim", "broadcast_shapes", "broadcast_to_rank",
-           "broadcasted_iota", "cbrt", "ceil", "clamp", "clz", "collapse", "complex", "concatenate", "conj",
-           "convert_element_type", "cos", "cosh", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum", "div", "dot",
-           "dot_general", "dtype", "dynamic_index_in_dim", "dynamic_slice", "dynamic_slice_in_dim",
-           "dynamic_update_index_in_dim", "dynamic_update_slice", "dynamic_update_slice_in_dim", "empty", "eq", "erf",
-           "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "floor", "full", "full_like", "gather", "ge", "gt",
-           "imag", "index_in_dim", "index_take", "integer_pow", "iota", "is_finite", "le", "log", "log1p", "logistic",
-           "lt", "max", "min", "mul", "ne", "neg", "nextafter", "pad", "population_count", "pow", "real", "reciprocal",
-           "reduce_and", "reduce_max", "reduce_min", "reduce_or", "reduce_precision", "reduce_prod", "reduce_sum",
-           "reduce_xor", "rem", "reshape", "rev", "round", "rsqrt", "scatter", "scatter_add", "scatter_apply",
-           "scatter_max", "scatter_min", "scatter_mul", "scatter_sub", "select", "select_n", "shift_left",
-           "shift_right_arithmetic", "shift_right_logical", "sign", "sin", "sinh", "slice", "slice_in_dim", "sort",
-           "sort_key_val", "split", "sqrt", "square", "squeeze", "stack", "stop_gradient", "sub", "tan", "tanh", "tile",
-           "top_k", "transpose", "unstack"]
+__all__ = sorted(name for name, value in globals().items()
+                 if not name.startswith("_") and not isinstance(value, _ModuleType))

@@ -15,11 +15,11 @@ from minijax import pytree
 from minijax.calls.jit import jit_p
 from minijax.config import config
 from minijax.interpreters.evaluate import evaluators, switch_evaluator
-from minijax.lowering import custom
+from minijax.lowering import custom, table_control, table_memory, table_scan
 from minijax.lowering.backend import XlaBackend
 from minijax.lowering.eager import evaluate_xla, evaluate_xla_checked
 from minijax.lowering.emit import lower_call
-from minijax.lowering.table import lower
+from minijax.lowering.table import lower, rules
 from minijax.lowering.trees import JaxTrees, register_array
 from minijax.tracing.array import Array
 from minijax.tracing.source import hide_frames
@@ -44,6 +44,8 @@ def install() -> None:
         pytree.install(trees)
         lower_call(jit_p)
         custom.install()
+        for table in (table_control, table_scan, table_memory):  # these emit the programs that ops hold
+            rules.update(table.rules)
         evaluators["xla"] = evaluate_xla
         Array.backend = XlaBackend()
         hide_frames(jax.__file__.rpartition("/")[0])

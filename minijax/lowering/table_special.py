@@ -1,0 +1,11 @@
+"""How special functions, Fourier transforms, searches and bit generators become `jax.lax`: one line an op."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from minijax.ir.op import Op
+
+rules: dict[Op, Callable[..., Any]] = {
+}
