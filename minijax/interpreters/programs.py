@@ -3,14 +3,15 @@
     jvp_program        program -> program of (primals, non-zero tangents)
     linearize_program  program -> (known program + residuals, linear program)
 
-Results are kept in the program's own cache, keyed by what was asked.
+Results are kept in the program's own cache, keyed by what was asked.  Output tangents marked in
+`force` are made zeros where they are symbolic zeros: carries and branches need tangents that agree.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from minijax.interpreters.dual import jvp_flat, linearize_flat
+from minijax.interpreters.dual import instantiate, jvp_flat, linearize_flat
 from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.stage import StageTracer, stage
 from minijax.ir.jaxpr import Jaxpr
@@ -18,15 +19,24 @@ from minijax.ir.passes import dce
 from minijax.ir.types import zero
 
 
-def jvp_program(jaxpr: Jaxpr, nonzero: tuple[bool, ...]) -> tuple[Jaxpr, tuple[bool, ...]]:
+def jvp_program(jaxpr: Jaxpr, nonzero: tuple[bool, ...],
+                force: tuple[bool, ...] | None = None) -> tuple[Jaxpr, tuple[bool, ...]]:
     """The program (primals, non-zero tangents) -> (outputs, their non-zero tangents), and which those are."""
-    key = "jvp", nonzero
+    key = "jvp", nonzero, force
     if key not in jaxpr.cache:
-        jaxpr.cache[key] = _jvp(jaxpr, nonzero)
+        jaxpr.cache[key] = _jvp(jaxpr, nonzero, force)
     return jaxpr.cache[key]
 
 
-def _jvp(jaxpr: Jaxpr, nonzero: tuple[bool, ...]) -> tuple[Jaxpr, tuple[bool, ...]]:
+def forced(force: tuple[bool, ...] | None, tangents: list[Any], primals: list[Any]) -> list[Any]:
+    """The tangents, those marked in `force` without symbolic zeros."""
+    if force is None:
+        return tangents
+    return [instantiate(t, x) if must else t for must, t, x in zip(force, tangents, primals, strict=True)]
+
+
+def _jvp(jaxpr: Jaxpr, nonzero: tuple[bool, ...],
+         force: tuple[bool, ...] | None) -> tuple[Jaxpr, tuple[bool, ...]]:
     out_nonzero: list[bool] = []
     count = len(jaxpr.invars)
 
@@ -34,6 +44,7 @@ def _jvp(jaxpr: Jaxpr, nonzero: tuple[bool, ...]) -> tuple[Jaxpr, tuple[bool, ..
         given = iter(flat[count:])
         tangents = [next(given) if is_nonzero else zero for is_nonzero in nonzero]
         outs, out_tangents = jvp_flat(lambda *xs: run_program(jaxpr, *xs), flat[:count], tangents)
+        out_tangents = forced(force, out_tangents, outs)
         out_nonzero.extend(t is not zero for t in out_tangents)
         return [*outs, *(t for t in out_tangents if t is not zero)]
 
@@ -56,19 +67,21 @@ class Linearized(NamedTuple):
     out_nonzero: tuple[bool, ...]
 
 
-def linearize_program(jaxpr: Jaxpr, nonzero: tuple[bool, ...]) -> Linearized:
+def linearize_program(jaxpr: Jaxpr, nonzero: tuple[bool, ...],
+                      force: tuple[bool, ...] | None = None) -> Linearized:
     """Split a program into what depends on the inputs alone and what is linear in their tangents."""
-    key = "linearize", nonzero
+    key = "linearize", nonzero, force
     if key not in jaxpr.cache:
-        jaxpr.cache[key] = _linearize(jaxpr, nonzero)
+        jaxpr.cache[key] = _linearize(jaxpr, nonzero, force)
     return jaxpr.cache[key]
 
 
-def _linearize(jaxpr: Jaxpr, nonzero: tuple[bool, ...]) -> Linearized:
+def _linearize(jaxpr: Jaxpr, nonzero: tuple[bool, ...], force: tuple[bool, ...] | None) -> Linearized:
     found: list[Any] = []
 
     def known(*primals: StageTracer) -> list[Any]:
         outs, tape = linearize_flat(lambda *xs: run_program(jaxpr, *xs), primals, nonzero)
+        tape.outs = forced(force, tape.outs, outs)
         linear = dce(tape.to_jaxpr(jaxpr.debug_name))
         places, extra = _place_residuals(linear.consts, primals, outs)
         linear = linear.replace(constvars=(), consts=(), invars=linear.constvars + linear.invars)

@@ -10,9 +10,11 @@ Values are positional, parameters are keywords, results are always a tuple:
                                               a linear argument is a `Linear(type)`
     batch(size, args, axes, **params) -> (outs, out_axes)       an axis is an int or None
     cost(*types, **params) -> floating-point operations         documented beside the op
-    dce(used, live, **params) -> (needed, params)               only for ops that hold programs: which inputs matter
-                                                                if only the results marked `used` are read, and the
-                                                                parameters for those; live(program, used) prunes one
+    dce(used, live, **params) -> (needed, kept, params)         only for ops that hold programs: which inputs matter
+                                                                if only the results marked `used` are read, which
+                                                                results stay (a loop needs more than are read), and
+                                                                the parameters for those; live(program, used) gives
+                                                                the pruned program and which of its inputs it reads
 
 Rules call other ops only.  A rule that is missing raises `MissingRuleError`.
 """

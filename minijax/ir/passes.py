@@ -104,10 +104,10 @@ def _live_part(program: Jaxpr, used: Mask, done: dict[Any, tuple[Jaxpr, Mask]]) 
 
 def _live_equation(eqn: Equation, mask: Mask, done: dict[Any, tuple[Jaxpr, Mask]]) -> Equation:
     if eqn.op.dce is not None:
-        needed, params = eqn.op.dce(mask, lambda program, used: _live_part(program, used, done), **eqn.params)
-        if all(mask) and all(needed) and all(params[name] is value for name, value in eqn.params.items()):
+        needed, kept, params = eqn.op.dce(mask, lambda program, used: _live_part(program, used, done), **eqn.params)
+        if all(kept) and all(needed) and all(params[name] is value for name, value in eqn.params.items()):
             return eqn
-        return eqn.replace(inputs=tuple(_select(needed, eqn.inputs)), outvars=tuple(_select(mask, eqn.outvars)),
+        return eqn.replace(inputs=tuple(_select(needed, eqn.inputs)), outvars=tuple(_select(kept, eqn.outvars)),
                            params=params)
     if "call" not in eqn.op.traits:
         return map_held(eqn, lambda p: _live_part(p, (True,) * len(p.outvars), done)[0]) if eqn.params else eqn
