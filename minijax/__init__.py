@@ -15,13 +15,16 @@ _API = ("ShapeDtypeStruct", "eval_shape", "grad", "jit", "jvp", "linear_transpos
 _CUSTOM = ("custom_jvp", "custom_vjp")
 _DERIVATIVES = ("hessian", "hvp", "jacfwd", "jacobian", "jacrev")
 _DEVICES = ("block_until_ready", "debug_nans", "default_backend", "device_count", "device_get", "device_put", "devices",
-            "disable_jit", "enable_x64", "local_device_count", "local_devices", "process_count", "process_index")
+            "disable_jit", "effects_barrier", "enable_x64", "local_device_count", "local_devices", "process_count",
+            "process_index")
 _FLOORS = ("api", "calls", "config", "errors", "interpreters", "ir", "lowering", "ops", "pytree", "tracing", "util")
-_NAMESPACES = ("inspect", "language", "lax", "nn", "numpy", "random", "tree", "tree_util", "typing")
+_NAMESPACES = ("debug", "experimental", "inspect", "language", "lax", "nn", "numpy", "random", "tree", "tree_util",
+               "typing")
+_CALLBACKS = ("io_callback", "pure_callback")
 _HOMES = {name: home for home, names in (
-    ("minijax.api", _API), ("minijax.custom_rules", _CUSTOM), ("minijax.derivatives", _DERIVATIVES),
-    ("minijax.devices", _DEVICES), ("minijax.ir", ("Jaxpr",)), ("minijax.language", ("parse",)),
-    ("minijax.tracing", ("Array", "typeof"))) for name in names}
+    ("minijax.api", _API), ("minijax.callbacks", _CALLBACKS), ("minijax.custom_rules", _CUSTOM),
+    ("minijax.derivatives", _DERIVATIVES), ("minijax.devices", _DEVICES), ("minijax.ir", ("Jaxpr",)),
+    ("minijax.language", ("parse",)), ("minijax.tracing", ("Array", "typeof"))) for name in names}
 __all__ = sorted({*_HOMES, *_FLOORS, *_NAMESPACES})
 
 

@@ -51,6 +51,14 @@ def process_count() -> int:
     return Array.backend.process_count()
 
 
+def effects_barrier() -> None:
+    """Wait until running programs have printed and called back all that they will.
+
+    >>> effects_barrier()
+    """
+    Array.backend.effects_barrier()
+
+
 @boundary
 def device_put(x: Any, device: Any = None) -> Any:
     """A pytree of arrays on a device (or sharding); traced values are returned as they are.

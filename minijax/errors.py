@@ -96,5 +96,9 @@ class MissingRuleError(MinijaxError, NotImplementedError):
     """An op without the rule that an interpreter needs."""
 
 
+class FormatError(MinijaxValueError, LookupError):
+    """A format string of `debug.print` that does not fit its arguments."""
+
+
 class UnhandledEffectError(MinijaxError):
     """An effect that reached lowering without a handler."""

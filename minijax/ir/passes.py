@@ -3,7 +3,7 @@
 They read the traits of ops, never their names: 'call' (the op runs the program
 in its parameter `jaxpr` on its inputs, and no other parameter depends on how many
 there are), 'commutative' (the two inputs may be swapped), 'identity' (the result is
-the input).  Equations keep their source, origin and order; effectful ones stay.
+the input), 'host' (calls Python when the program runs, not before).  Equations keep their source, origin and order; effectful ones stay.
 """
 
 from __future__ import annotations
@@ -242,6 +242,8 @@ def _fold(program: Jaxpr) -> Jaxpr:
 def _foldable(eqn: Equation, inputs: list[Any]) -> bool:
     types = [var.type for var in eqn.outvars]
     if any(x is None for x in inputs) or not eqn.op.has("eval") or eqn.op.effects_of(eqn.params):
+        return False
+    if "host" in eqn.op.traits:
         return False
     if any(held_programs(eqn.params)) or any(t.size > FOLD_SIZE or dtypes.is_key(t.dtype) or t.varying for t in types):
         return False

@@ -15,9 +15,9 @@ from minijax import pytree
 from minijax.calls.jit import jit_p
 from minijax.config import config
 from minijax.interpreters.evaluate import evaluators, switch_evaluator
-from minijax.lowering import custom, table_control, table_memory, table_scan
+from minijax.lowering import custom, table_callbacks, table_control, table_memory, table_scan
 from minijax.lowering.backend import XlaBackend
-from minijax.lowering.eager import evaluate_xla, evaluate_xla_checked
+from minijax.lowering.eager import evaluate_xla, evaluate_xla_checked, program_evaluators
 from minijax.lowering.emit import lower_call
 from minijax.lowering.table import lower, rules
 from minijax.lowering.trees import JaxTrees, register_array
@@ -44,6 +44,7 @@ def install() -> None:
         pytree.install(trees)
         lower_call(jit_p)
         custom.install()
+        program_evaluators.update(table_callbacks.evaluators)
         for table in (table_control, table_scan, table_memory):  # these emit the programs that ops hold
             rules.update(table.rules)
         evaluators["xla"] = evaluate_xla

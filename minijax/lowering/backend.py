@@ -24,6 +24,7 @@ class XlaBackend(Backend):
     process_index = staticmethod(jax.process_index)
     process_count = staticmethod(jax.process_count)
     wait = staticmethod(jax.block_until_ready)
+    effects_barrier = staticmethod(jax.effects_barrier)
     compile = staticmethod(compile_function)
 
     def __init__(self) -> None:

@@ -58,6 +58,9 @@ class Backend:
     def wait(self, values: Any) -> None:
         """Wait until device values are computed: NumPy's always are."""
 
+    def effects_barrier(self) -> None:
+        """Wait until what running programs print and call has happened: NumPy's has."""
+
     def devices(self, backend: Any = None) -> list[Any]:
         """The devices of this process: one, NumPy."""
         return ["numpy"]
