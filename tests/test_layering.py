@@ -24,8 +24,8 @@ FLOORS = {name: floor for floor, names in enumerate((
     ("calls",),
     ("lowering",),
     ("api",),
-    ("optimize", "language", "custom_rules", "devices", "derivatives", "tree", "tree_util", "typing", "inspect", "callbacks",
-     "debug", "experimental", "lax", "numpy", "random", "nn", "scipy", "interop", "testing"),
+    ("optimize", "language", "custom_rules", "devices", "derivatives", "tree", "tree_util", "typing", "inspect",
+     "callbacks", "debug", "experimental", "lax", "numpy", "random", "nn", "scipy", "interop", "testing"),
     ("haiku", "optix", "rlax", "demo", "__main__"),
 )) for name in names}
 FLOOR_MODULES = frozenset(f"minijax.{name}" for name in FLOORS)

@@ -178,7 +178,8 @@ def _pure_batch(size: int, args: Any, axes: Any, *, callback: Any, result_types:
         callback = each_example(callback, size, axes)
     elif vmap_method != "legacy_vectorized":
         repeats = size if vmap_method == "broadcast_all" else 1
-        operands = [broadcast_axis(x, repeats, 0) if axis is None else x for x, axis in zip(operands, axes, strict=True)]
+        operands = [x if axis is not None else broadcast_axis(x, repeats, 0)
+                    for x, axis in zip(operands, axes, strict=True)]
     outs = pure_callback_p.bind(*operands, callback=callback, result_types=batched_types(result_types, size),
                                 vmap_method=vmap_method, **params)
     return outs, (0,) * len(outs)
@@ -187,8 +188,8 @@ def _pure_batch(size: int, args: Any, axes: Any, *, callback: Any, result_types:
 def _io_batch(size: int, args: Any, axes: Any, *, callback: Any, result_types: Any, ordered: bool,
               **params: Any) -> Any:
     if ordered:
-        raise MinijaxValueError(f"vmap of an ordered io_callback{at_line()}: the examples of a batch have no order. Use "
-                                "ordered=False, or a loop (scan, map) instead of vmap.")
+        raise MinijaxValueError(f"vmap of an ordered io_callback{at_line()}: the examples of a batch have no order. "
+                                "Use ordered=False, or a loop (scan, map) instead of vmap.")
     outs = io_callback_p.bind(*in_front(args, axes), callback=each_example(callback, size, axes),
                               result_types=batched_types(result_types, size), ordered=False, **params)
     return outs, (0,) * len(outs)
