@@ -10,6 +10,7 @@ import numpy as np
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
 from minijax.lowering.compile import compile_function
+from minijax.lowering.trees import is_array
 from minijax.lowering.values import bare
 from minijax.tracing.array import Array
 from minijax.tracing.backend import Backend
@@ -71,6 +72,14 @@ class XlaBackend(Backend):
             return f"(<deleted>, shape={value.shape}, dtype={value.dtype})"
         text = repr(value)
         return text[text.index("("):] if "(" in text else f"({text})"
+
+    def array_class(self) -> type:
+        """JAX's class of concrete arrays."""
+        return type(jax.device_put(0))
+
+    def bare_traced(self, outs: Any) -> Any:
+        """Inside JAX's transformations a jitted function gives back JAX's tracers: `jax.grad(jit(f))` works."""
+        return jax.tree.map(bare, outs, is_leaf=is_array)
 
     def put(self, x: Any, device: Any) -> Any:
         """The device value of a concrete one, moved to a device or a sharding."""
