@@ -26,20 +26,14 @@ from minijax.tracing.array import Tracer, is_value
 from minijax.util import bounded, merge_lists, partition_list
 
 
-def _type(*types: ArrayType, jaxpr: Jaxpr, name: str) -> tuple[ArrayType, ...]:
+def program_type(*types: ArrayType, jaxpr: Jaxpr, **params: Any) -> tuple[ArrayType, ...]:
+    """Types of the results of a held program."""
     return jaxpr.out_types
 
 
-def _eval(*arrays: Any, jaxpr: Jaxpr, name: str) -> list[Any]:
+def program_eval(*arrays: Any, jaxpr: Jaxpr, **params: Any) -> list[Any]:
+    """NumPy meaning of an op that runs its program."""
     return run_numpy(jaxpr, arrays)
-
-
-def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, name: str) -> Any:
-    program, out_nonzero = jvp_program(jaxpr, tuple([t is not zero for t in tangents]))
-    outs = jit_p.bind(*primals, *[t for t in tangents if t is not zero], jaxpr=program, name=name)
-    count = len(jaxpr.outvars)
-    zeros = [zero] * out_nonzero.count(False)
-    return outs[:count], merge_lists(out_nonzero, zeros, outs[count:])
 
 
 def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, name: str) -> Any:
@@ -52,19 +46,29 @@ def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr,
     return outs[: len(jaxpr.outvars)], merge_lists(split.out_nonzero, zeros, linear_outs)
 
 
-def _transpose(cts: Sequence[Any], *args: Any, jaxpr: Jaxpr, name: str) -> list[Any]:
-    linear = tuple([type(x) is Linear for x in args])
-    nonzero = tuple([ct is not zero for ct in cts])
-    program, out_nonzero = transpose_program(jaxpr, linear, nonzero)
-    known, _ = partition_list(linear, args)
-    outs = jit_p.bind(*known, *[ct for ct in cts if ct is not zero], jaxpr=program, name=name)
-    linear_cts = merge_lists(out_nonzero, [zero] * out_nonzero.count(False), outs)
-    return merge_lists(linear, [None] * len(known), linear_cts)
+def call_rules(op: Op) -> tuple[Any, Any, Any]:
+    """jvp, transpose and batch of an op that runs its program: bind it again, to the transformed program."""
+    def jvp(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, **params: Any) -> Any:
+        program, out_nonzero = jvp_program(jaxpr, tuple([t is not zero for t in tangents]))
+        outs = op.bind(*primals, *[t for t in tangents if t is not zero], jaxpr=program, **params)
+        count = len(jaxpr.outvars)
+        zeros = [zero] * out_nonzero.count(False)
+        return outs[:count], merge_lists(out_nonzero, zeros, outs[count:])
 
+    def transpose(cts: Sequence[Any], *args: Any, jaxpr: Jaxpr, **params: Any) -> list[Any]:
+        linear = tuple([type(x) is Linear for x in args])
+        nonzero = tuple([ct is not zero for ct in cts])
+        program, out_nonzero = transpose_program(jaxpr, linear, nonzero)
+        known, _ = partition_list(linear, args)
+        outs = op.bind(*known, *[ct for ct in cts if ct is not zero], jaxpr=program, **params)
+        linear_cts = merge_lists(out_nonzero, [zero] * out_nonzero.count(False), outs)
+        return merge_lists(linear, [None] * len(known), linear_cts)
 
-def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, jaxpr: Jaxpr, name: str) -> Any:
-    program, out_axes = batch_program(jaxpr, size, tuple(axes))
-    return jit_p.bind(*args, jaxpr=program, name=name), out_axes
+    def batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, jaxpr: Jaxpr, **params: Any) -> Any:
+        program, out_axes = batch_program(jaxpr, size, tuple(axes))
+        return op.bind(*args, jaxpr=program, **params), out_axes
+
+    return jvp, transpose, batch
 
 
 def program_cost(*types: ArrayType, jaxpr: Jaxpr, **params: Any) -> int:
@@ -82,8 +86,8 @@ class CallOp(Op):
         return params["jaxpr"].effects
 
 
-jit_p = CallOp("jit", type=_type, eval=_eval, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch,
-               cost=program_cost, traits={"call"})
+jit_p = CallOp("jit", type=program_type, eval=program_eval, linearize=_linearize, cost=program_cost, traits={"call"})
+jit_p.jvp, jit_p.transpose, jit_p.batch = call_rules(jit_p)
 
 
 # ---- programs of Python functions ----
