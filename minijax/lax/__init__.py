@@ -23,6 +23,7 @@ from minijax.lax.elementwise import (abs, acos, acosh, add, asin, asinh, atan, a
                                      shift_right_arithmetic, shift_right_logical, sign, sin, sinh, sqrt, square,
                                      stop_gradient, sub, tan, tanh)
 from minijax.lax.enums import AccuracyMode, Precision, PrecisionLike, RoundingMethod
+from minijax.lax.loops import scan
 from minijax.lax.reductions import (argmax, argmin, batch_matmul, cumlogsumexp, cummax, cummin, cumprod, cumsum, dot,
                                     dot_general, reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod,
                                     reduce_sum, reduce_xor, sort, sort_key_val, top_k)
