@@ -58,7 +58,7 @@ def _custom_vjp(*values: Any, call_jaxpr: Any, fwd_jaxpr_thunk: Any, bwd: Any, o
         _out_tree, residual_tree, forwarded = out_trees()
         count = residual_tree.num_leaves - sum(i is not None for i in forwarded)
         own, outs = iter(found[:count]), found[count:]
-        residuals = [next(own) if i is None else xs[i] for i in forwarded]
+        residuals = [next(own) if i is None else (*fixed, *xs)[i] for i in forwarded]
         return tuple(outs), (tuple(residuals), tuple(xs))
 
     def backward(saved: Any, cts: Any) -> Any:

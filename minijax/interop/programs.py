@@ -29,7 +29,8 @@ def function(program: Any) -> Callable[..., tuple[Any, ...]]:
 
     def call(*args: Any) -> tuple[Any, ...]:
         outs = run(program, args)
-        return tuple([x if typeof(x) == t else convert_element_type_p.bind(x, new_dtype=t.dtype, weak_type=t.weak_type)[0]
+        return tuple([x if typeof(x) == t else
+                      convert_element_type_p.bind(x, new_dtype=t.dtype, weak_type=t.weak_type)[0]
                       for x, t in zip(outs, types, strict=True)])
 
     return call

@@ -37,4 +37,3 @@ def to_jax(fun: Callable[..., Any], *, static_argnums: Any = None, static_argnam
         return traced.out_tree.unflatten(outs)
 
     return call
-
