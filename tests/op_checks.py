@@ -76,7 +76,7 @@ def random_like(x, seed):
 
 def tangents_of(case):
     """A tangent for each argument, `zero` where there is none."""
-    return [random_like(x, i) for i, x in enumerate(case.args)]
+    return [random_like(x, i) if case.wrt is None or i in case.wrt else zero for i, x in enumerate(case.args)]
 
 
 def choices(case):
@@ -272,7 +272,7 @@ def check_batched_derivatives(case):
     size, axes = 2, tuple(0 for _ in case.args)
     for chosen in choices(case)[:1]:
         stacked, examples = batches(case, axes, size)
-        tangents = [random_like(x, i) for i, x in enumerate(stacked)]
+        tangents = [random_like(x, i) if i in chosen else zero for i, x in enumerate(stacked)]
         over = vmapped(function(case), axes, size)
         outs, of_batch = jvp_flat(over, stacked, tangents)
 

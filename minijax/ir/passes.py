@@ -172,7 +172,7 @@ def _cse(program: Jaxpr) -> Jaxpr:
         return eqn.op, printer.params(eqn.params), *keys
 
     def visit(eqn: Equation, env: Env, consts: Consts) -> Iterable[Equation]:
-        if eqn.op.effects_of(eqn.params):
+        if eqn.op.effects_of(eqn.params) or "impure" in eqn.op.traits:
             return [eqn]
         first = seen.setdefault(key(eqn), eqn)
         if first is eqn or [v.type for v in first.outvars] != [v.type for v in eqn.outvars]:
@@ -244,7 +244,7 @@ def _foldable(eqn: Equation, inputs: list[Any]) -> bool:
     types = [var.type for var in eqn.outvars]
     if any(x is None for x in inputs) or not eqn.op.has("eval") or eqn.op.effects_of(eqn.params):
         return False
-    if "host" in eqn.op.traits:
+    if eqn.op.traits & {"host", "impure"}:
         return False
     if any(held_programs(eqn.params)) or any(t.size > FOLD_SIZE or dtypes.is_key(t.dtype) or t.varying for t in types):
         return False

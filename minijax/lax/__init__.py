@@ -22,18 +22,24 @@ from minijax.lax.elementwise import (abs, acos, acosh, add, asin, asinh, atan, a
                                      reciprocal, reduce_precision, rem, round, rsqrt, select, select_n, shift_left,
                                      shift_right_arithmetic, shift_right_logical, sign, sin, sinh, sqrt, square,
                                      stop_gradient, sub, tan, tanh)
-from minijax.lax.enums import AccuracyMode, Precision, PrecisionLike, RoundingMethod
+from minijax.lax.enums import (AccuracyMode, DotAlgorithmPreset, FftType, Precision, PrecisionLike, RandomAlgorithm,
+                               RoundingMethod, Tolerance)
+from minijax.lax.fourier import fft
+from minijax.lax.generators import optimization_barrier, rng_bit_generator, rng_uniform
 from minijax.lax.loops import scan
 from minijax.lax.reductions import (argmax, argmin, batch_matmul, cumlogsumexp, cummax, cummin, cumprod, cumsum, dot,
                                     dot_general, reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod,
-                                    reduce_sum, reduce_xor, sort, sort_key_val, top_k)
+                                    reduce_sum, reduce_xor, scaled_dot, sort, sort_key_val)
+from minijax.lax.searching import approx_max_k, approx_min_k, top_k
 from minijax.lax.slicing import (dynamic_index_in_dim, dynamic_slice, dynamic_slice_in_dim,
                                  dynamic_update_index_in_dim, dynamic_update_slice, dynamic_update_slice_in_dim,
                                  gather, index_in_dim, index_take, scatter, scatter_add, scatter_apply, scatter_max,
                                  scatter_min, scatter_mul, scatter_sub, slice, slice_in_dim)
-from minijax.lax.structural import (broadcast, broadcast_in_dim, broadcast_shapes, broadcast_to_rank, broadcasted_iota,
-                                    collapse, concatenate, dtype, empty, expand_dims, full, full_like, iota, pad,
-                                    reshape, rev, split, squeeze, stack, tile, transpose, unstack)
+from minijax.lax.special import (bessel_i0e, bessel_i1e, betainc, digamma, igamma, igamma_grad_a, igammac, lgamma,
+                                 mulhi, polygamma, random_gamma_grad, zeta)
+from minijax.lax.structural import (broadcast, broadcast_in_dim, broadcast_like, broadcast_shapes, broadcast_to_rank,
+                                    broadcasted_iota, collapse, concatenate, dtype, empty, expand_dims, full, full_like,
+                                    iota, pad, reshape, rev, split, squeeze, stack, tile, transpose, unstack)
 from minijax.ops.dot import DimensionNumbers as DotDimensionNumbers
 from minijax.ops.indexing import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
 

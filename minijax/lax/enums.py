@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from typing import Any
 
 from minijax.errors import MinijaxValueError
+from minijax.ir import dtypes
+from minijax.ops.precision import DotAlgorithm, DotAlgorithmPreset
 
 
 class Precision(enum.Enum):
@@ -16,25 +19,33 @@ class Precision(enum.Enum):
     HIGHEST = "highest"
 
 
-PrecisionLike = None | str | Precision | tuple[str, str] | tuple[Precision, Precision]
-_synonyms = {"bfloat16": "default", "fastest": "default", "tensorfloat32": "high", "float32": "highest"}
+PrecisionLike = (None | str | Precision | tuple[str, str] | tuple[Precision, Precision] | DotAlgorithm
+                 | DotAlgorithmPreset)
+_synonyms = {"bfloat16": "default", "fastest": "default", "tensorfloat32": "high", "bfloat16_3x": "high",
+             "float32": "highest"}
 
 
 def precision_of(precision: Any) -> Any:
-    """A precision as a parameter of `dot_general`: None, a name, or a pair of names.
+    """A precision as a parameter of products: None, a name, a pair of names, or an algorithm.
 
-    >>> precision_of(Precision.HIGHEST), precision_of("float32")
-    ('highest', 'highest')
+    >>> precision_of(Precision.HIGHEST), precision_of("float32"), precision_of("BF16_BF16_F32").name
+    ('highest', 'highest', 'BF16_BF16_F32')
     """
     if precision is None:
         return None
-    if isinstance(precision, (tuple, list)):
+    if hasattr(precision, "accumulation_type") and isinstance(precision, tuple):
+        return DotAlgorithm(*[dtypes.as_dtype(each) for each in precision[:3]], *precision[3:])
+    if isinstance(precision, (tuple, list)) and len(precision) == 2:
         return tuple([precision_of(each) for each in precision])
-    name = str(getattr(precision, "name", precision)).lower()
+    given = str(getattr(precision, "name", precision))
+    name = given.lower()
     found = _synonyms.get(name, name)
-    if found not in ("default", "high", "highest"):
-        raise MinijaxValueError(f"{precision!r} is not a precision. Choose 'default', 'high' or 'highest'.")
-    return found
+    if found in ("default", "high", "highest"):
+        return found
+    if given in DotAlgorithmPreset.__members__:
+        return DotAlgorithmPreset[given]
+    raise MinijaxValueError(f"{precision!r} is not a precision. Choose 'default', 'high' or 'highest', a pair of "
+                            "them, a DotAlgorithmPreset or a DotAlgorithm.")
 
 
 class RoundingMethod(enum.IntEnum):
@@ -49,3 +60,29 @@ class AccuracyMode(enum.Enum):
 
     HIGHEST = 1
     DEFAULT = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Tolerance:
+    """An accuracy by its errors, accepted as AccuracyMode is."""
+
+    atol: float = 0.0
+    rtol: float = 0.0
+    ulps: int = 0
+
+
+class FftType(enum.IntEnum):
+    """Kinds of Fourier transforms: forward, inverse, of real signals, and back to them."""
+
+    FFT = 0
+    IFFT = 1
+    RFFT = 2
+    IRFFT = 3
+
+
+class RandomAlgorithm(enum.IntEnum):
+    """Bit generators: the backend's choice, ThreeFry, Philox."""
+
+    RNG_DEFAULT = 0
+    RNG_THREE_FRY = 1
+    RNG_PHILOX = 2

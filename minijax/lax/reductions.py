@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minijax.errors import MinijaxTypeError, MinijaxValueError, ShapeError
+from minijax.errors import MinijaxTypeError, ShapeError
 from minijax.ir import dtypes
 from minijax.lax.enums import precision_of
 from minijax.ops import families, reductions, scans, sorting
 from minijax.ops import dot as dot_ops
+from minijax.ops.conversion import convert_element_type
 from minijax.ops.families import at_line
 from minijax.ops.operands import axis_of, operand as as_operand
-from minijax.ops.slicing import slice_
-from minijax.ops.structural import iota, rev
 from minijax.tracing.array import typeof
 
 
@@ -103,6 +102,42 @@ def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Any:
     return dot_general(lhs, rhs, (((rank - 1,), (rank - 2,)), (batch, batch)), precision)
 
 
+def scaled_dot(lhs: Any, rhs: Any, *, lhs_scale: Any = None, rhs_scale: Any = None, dimension_numbers: Any = None,
+               preferred_element_type: Any = None) -> Any:
+    """`dot_general` of operands in blocks that share a scale along the summed axes.
+
+    An axis of a scale divides that of its operand; sums are in `preferred_element_type`, by default bfloat16.
+
+    >>> import numpy as np
+    >>> scaled_dot(np.ones((2, 4), 'float32'), np.ones((4, 1), 'float32'), lhs_scale=np.full((2, 2), 3, 'float32'))
+    Array([[12],
+           [12]], dtype=bfloat16)
+    """
+    dtype = dtypes.canonical_dtype(preferred_element_type or dtypes.bfloat16)
+    ranks = len(typeof(lhs).shape), len(typeof(rhs).shape)
+    if dimension_numbers is None:
+        if min(ranks) < 2:
+            raise MinijaxTypeError(f"scaled_dot takes matrices and stacks of them, got {typeof(lhs)} and {typeof(rhs)}"
+                                   f"{at_line()}. Name the summed axes with dimension_numbers.")
+        batch = tuple(range(ranks[0] - 2))
+        dimension_numbers = ((ranks[0] - 1,), (ranks[0] - 2,)), (batch, batch)
+    scaled = [_scaled(x, scale, dtype) for x, scale in ((lhs, lhs_scale), (rhs, rhs_scale))]
+    return dot_general(*scaled, dimension_numbers, preferred_element_type=dtype)
+
+
+def _scaled(x: Any, scale: Any, dtype: Any) -> Any:
+    x = convert_element_type(as_operand("scaled_dot", x), dtype)
+    if scale is None:
+        return x
+    scale = convert_element_type(as_operand("scaled_dot", scale), dtype)
+    if scale.ndim != x.ndim or any(m == 0 or n % m for n, m in zip(x.shape, scale.shape, strict=True)):
+        raise ShapeError(f"scaled_dot: the scale {typeof(scale)} does not divide its operand {typeof(x)}{at_line()}. "
+                         "Each of its axes must divide that of the operand.")
+    split = [n for pair in zip(scale.shape, x.shape, strict=True) for n in (pair[0], pair[1] // pair[0])]
+    spread = families.broadcast_in_dim(scale, split, range(0, 2 * x.ndim, 2))
+    return families.mul(x, families.reshape(spread, x.shape))
+
+
 # ---- sorting ----
 
 def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: int = 1) -> Any:
@@ -117,20 +152,3 @@ def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: in
 def sort_key_val(keys: Any, values: Any, dimension: int = -1, is_stable: bool = True) -> tuple[Any, Any]:
     """Keys in ascending order, and values in the order of their keys."""
     return sort((keys, values), dimension, is_stable)
-
-
-def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
-    """The k largest elements along an axis, the largest first, and their places.
-
-    >>> import numpy as np
-    >>> top_k(np.float32([1, 3, 2]), 2)
-    (Array([3., 2.], dtype=float32), Array([1, 2], dtype=int32))
-    """
-    x = as_operand("top_k", operand)
-    axis = axis_of("top_k", axis, x.ndim)
-    if not 0 <= k <= x.shape[axis]:
-        raise MinijaxValueError(f"top_k: k is {k}, of {x.shape[axis]} elements along axis {axis}{at_line()}.")
-    backwards = [rev(each, (axis,)) for each in (x, iota(dtypes.int32, x.shape, axis))]
-    limits = [k if i == axis else n for i, n in enumerate(x.shape)]
-    first, second = (slice_(rev(each, (axis,)), (0,) * x.ndim, limits) for each in sorting.sort(backwards, axis))
-    return first, second

@@ -48,6 +48,18 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
     return promotion.broadcast_shapes("broadcast_shapes", [tuple(s) for s in shapes])
 
 
+def broadcast_like(arr: Any, like_arr: Any) -> Any:
+    """Broadcast to the shape of another array, by NumPy's rules.
+
+    >>> broadcast_like(1.0, broadcast(2.0, (3,)))
+    Array([1., 1., 1.], dtype=float32, weak_type=True)
+    """
+    x, shape = as_operand("broadcast_like", arr), typeof(like_arr).shape
+    if promotion.broadcast_shapes("broadcast_like", [x.shape, shape]) != shape:
+        raise ShapeError(f"broadcast_like: {typeof(x)} does not broadcast to the shape {shape}{at_line()}.")
+    return families.broadcast_in_dim(x, shape, range(len(shape) - x.ndim, len(shape)))
+
+
 def broadcast_to_rank(x: Any, rank: int) -> Any:
     """With leading axes of size 1 up to a number of axes."""
     x = as_operand("broadcast_to_rank", x)
