@@ -19,7 +19,7 @@ from minijax.interpreters.evaluate import run_numpy, run_program
 from minijax.interpreters.programs import jvp_program, linearize_program
 from minijax.interpreters.stage import lift_constants, stage
 from minijax.interpreters.transpose import transpose_program
-from minijax.ir.jaxpr import Jaxpr
+from minijax.ir.jaxpr import Jaxpr, held_programs
 from minijax.ir.op import Linear, Op
 from minijax.ir.types import ArrayType, zero
 from minijax.tracing.array import Tracer, is_value
@@ -77,13 +77,13 @@ def program_cost(*types: ArrayType, jaxpr: Jaxpr, **params: Any) -> int:
 
 
 class CallOp(Op):
-    """An op that runs the program it holds; its effects are the program's."""
+    """An op that runs the programs it holds; its effects are theirs."""
 
     __slots__ = ()
 
     def effects_of(self, params: dict[str, Any]) -> frozenset[str]:
-        """Effects of the held program."""
-        return params["jaxpr"].effects
+        """Effects of the held programs."""
+        return frozenset().union(*[program.effects for program in held_programs(params)])
 
 
 jit_p = CallOp("jit", type=program_type, eval=program_eval, linearize=_linearize, cost=program_cost, traits={"call"})
