@@ -44,7 +44,7 @@ def install() -> None:
         pytree.install(trees)
         lower_call(jit_p)
         custom.install()
-        program_evaluators.update(table_callbacks.evaluators)
+        program_evaluators.update(table_callbacks.evaluators | table_memory.evaluators)
         for table in (table_control, table_scan, table_memory):  # these emit the programs that ops hold
             rules.update(table.rules)
         evaluators["xla"] = evaluate_xla
