@@ -25,7 +25,8 @@ _CALLBACKS = ("io_callback", "pure_callback")
 _HOMES = {name: home for home, names in (
     ("minijax.ad_checkpoint", _MEMORY), ("minijax.api", _API), ("minijax.callbacks", _CALLBACKS),
     ("minijax.custom_rules", _CUSTOM), ("minijax.derivatives", _DERIVATIVES), ("minijax.devices", _DEVICES),
-    ("minijax.ir", ("Jaxpr",)), ("minijax.language", ("parse",)), ("minijax.tracing", ("Array", "typeof"))) for name in names}
+    ("minijax.ir", ("Jaxpr",)),
+    ("minijax.language", ("parse",)), ("minijax.tracing", ("Array", "typeof"))) for name in names}
 __all__ = sorted({*_HOMES, *_FLOORS, *_NAMESPACES})
 
 
