@@ -204,6 +204,26 @@ def test_custom_rules(f):
     agree(minijax.jit(minijax.vmap(minijax.grad(from_jax(f))))(X), jax.vmap(jax.grad(f))(X))
 
 
+# ---- calls back to Python
+
+def test_callbacks(capsys):
+    seen = []
+
+    def f(x):
+        jax.debug.print("x = {} {y}", "the sum", y=x.sum())
+        jax.debug.callback(lambda v: seen.append(float(v)), x[0, 0], ordered=True)
+        y = jax.pure_callback(np.cumsum, jax.ShapeDtypeStruct((3,), np.float32), x[0], vmap_method="sequential")
+        return jnp.sum(x ** 2) + jax.lax.platform_dependent(jax.lax.stop_gradient(y), default=jnp.sum)
+
+    ours = from_jax(f)
+    agree(minijax.jit(ours)(X), jax.jit(f)(X))
+    agree(minijax.grad(lambda x: from_jax(lambda x: jnp.sum(jax.jit(jnp.square)(x)))(x))(X), 2 * X)
+    minijax.effects_barrier()
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 2 and printed[0] == printed[1] and printed[0].startswith("x = the sum ")
+    assert seen == [float(X[0, 0])] * 2
+
+
 # ---- trees, static arguments, caches, sources
 
 Pair = collections.namedtuple("Pair", "left right")

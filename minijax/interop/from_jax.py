@@ -14,7 +14,7 @@ from minijax.api.boundary import boundary
 from minijax.api.trace import ShapeDtypeStruct
 from minijax.calls.jit import TraceCache, call_traced
 from minijax.calls.static import JitOptions
-from minijax.interop import custom, keys, programs, table  # noqa: F401: they fill in the rules
+from minijax.interop import callbacks, custom, keys, programs, table  # noqa: F401: they fill in the rules
 from minijax.interop.equations import run
 from minijax.interpreters.evaluate import base_trace
 from minijax.tracing.array import Array, typeof
