@@ -24,7 +24,7 @@ from minijax.interpreters.evaluate import run_numpy, run_program
 from minijax.interpreters.programs import jvp_program, linearize_program
 from minijax.interpreters.transpose import transpose_program
 from minijax.ir.dtypes import numpy_dtype
-from minijax.ir.jaxpr import Equation, Jaxpr, Var
+from minijax.ir.jaxpr import Equation, Jaxpr, Var, kept
 from minijax.ir.op import Linear
 from minijax.ir.passes import dce
 from minijax.ir.types import ArrayType, zero
@@ -51,12 +51,10 @@ def fixpoint(step: Callable[[Mask], Sequence[bool]], mask: Sequence[bool]) -> Ma
         mask = after
 
 
-def regrouped(jaxpr: Jaxpr, ins: Sequence[int], outs: Sequence[int]) -> Jaxpr:
-    """The program with its inputs and outputs in another order; kept, so that it is one object."""
-    key = "regrouped", tuple(ins), tuple(outs)
-    if key not in jaxpr.cache:
-        jaxpr.cache[key] = jaxpr.replace(invars=[jaxpr.invars[i] for i in ins], outvars=[jaxpr.outvars[i] for i in outs])
-    return jaxpr.cache[key]
+@kept
+def regrouped(jaxpr: Jaxpr, ins: tuple[int, ...], outs: tuple[int, ...]) -> Jaxpr:
+    """The program with these inputs and outputs of its own, in this order."""
+    return jaxpr.replace(invars=[jaxpr.invars[i] for i in ins], outvars=[jaxpr.outvars[i] for i in outs])
 
 
 def dependent(jaxpr: Jaxpr, marked: Sequence[bool]) -> set[Any]:
@@ -153,8 +151,8 @@ def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, num_c
     out_order = interleaved(split_list(range(outs), num_carry),
                             split_list(range(outs, len(program.outvars)), own[1]))
     args = interleaved(split_list(primals, *counts), split_list(dots, *own))
-    results = scan_p.bind(*args, jaxpr=regrouped(program, in_order, out_order), num_consts=num_consts + own[0],
-                          num_carry=num_carry + own[1], **loop)
+    body = regrouped(program, tuple(in_order), tuple(out_order))
+    results = scan_p.bind(*args, jaxpr=body, num_consts=num_consts + own[0], num_carry=num_carry + own[1], **loop)
     placed = dict(zip(out_order, results, strict=True))
     flat = [placed[i] for i in range(len(results))]
     return flat[:outs], spread(out_nonzero, flat[outs:])
@@ -166,7 +164,7 @@ class SplitBody(NamedTuple):
     """A body in two, and where each residual of `linear` is found.
 
     `invariant`: consts -> residuals that no step changes, computed once.
-    `known`: the body, with residuals that differ from step to step among its ys.
+    `known`: (invariants, consts, carries, x) -> the body's results, and residuals that differ from step to step.
     `linear`: (fixed residuals, tangents of consts, of carries, stacked residuals, tangents of xs) -> tangents.
     A place is ('const' | 'invariant' | 'x' | 'y', number): nothing is copied that is at hand.
     """
@@ -180,40 +178,41 @@ class SplitBody(NamedTuple):
     out_nonzero: Mask
 
 
+@kept
 def split_body(jaxpr: Jaxpr, marks: Mask, num_consts: int, num_carry: int) -> SplitBody:
     """Split the body of a scan, of whose inputs the marked ones have tangents."""
-    key = "split body", marks, num_consts, num_carry
-    if key not in jaxpr.cache:
-        jaxpr.cache[key] = _split_body(jaxpr, marks, num_consts, num_carry)
-    return jaxpr.cache[key]
-
-
-def _split_body(jaxpr: Jaxpr, marks: Mask, num_consts: int, num_carry: int) -> SplitBody:
     split, nonzero = carried(linearize_program, jaxpr, marks, num_consts, num_carry)
     known, linear = split.known, split.linear
     consts, _, xs = split_list(known.invars, num_consts, num_carry)
     changing = dependent(known, [i >= num_consts for i in range(len(known.invars))])
     ys = list(known.outvars[num_carry: len(jaxpr.outvars)])
-    same: list[Any] = []
+    same = list(known.constvars)
     places = []
     for where, i in split.residuals:
-        atom = known.invars[i] if where == "input" else known.outvars[i]
-        kind, group = (("const", consts) if atom in consts else ("x", xs) if atom in xs
-                       else ("y", ys) if atom in changing else ("invariant", same))
-        if atom not in group:
-            group.append(atom)
-        places.append((kind, group.index(atom)))
-    steady = [eqn for eqn in known.eqns if changing.isdisjoint(eqn.outvars) and not eqn.op.effects_of(eqn.params)]
-    moves = [kind in ("x", "y") for kind, _ in places]
-    numbers = partition_list(moves, range(len(places)))
-    dots = split_list(range(len(places), len(linear.invars)), sum(nonzero[:num_consts]),
-                      sum(nonzero[num_consts: num_consts + num_carry]))
-    order = [*numbers[0], *dots[0], *dots[1], *numbers[1], *dots[2]]
-    return SplitBody(
-        dce(known.replace(invars=consts, eqns=steady, outvars=same)),
-        dce(known.replace(outvars=[*known.outvars[:num_carry], *ys])),
-        regrouped(linear, order, range(len(linear.outvars))),
-        *[tuple(group) for group in partition_list(moves, places)], nonzero, split.out_nonzero)
+        v = known.invars[i] if where == "input" else known.outvars[i]
+        kind, group = (("const", consts) if v in consts else ("x", xs) if v in xs
+                       else ("y", ys) if v in changing else ("invariant", same))
+        if v not in group:
+            group.append(v)
+        places.append((kind, group.index(v)))
+    stacks = [kind in ("x", "y") for kind, _ in places]
+    counts = [sum(group) for group in split_list(nonzero, num_consts, num_carry)]
+    fixed_r, stacked_r = partition_list(stacks, range(len(places)))
+    consts_t, carry_t, xs_t = split_list(range(len(places), len(linear.invars)), *counts[:2])
+    order = (*fixed_r, *consts_t, *carry_t, *stacked_r, *xs_t)
+    invariant, step = hoisted(known.replace(outvars=[*known.outvars[:num_carry], *ys]), changing, same, num_consts)
+    return SplitBody(invariant, step, regrouped(linear, order, tuple(range(len(linear.outvars)))),
+                     *map(tuple, partition_list(stacks, places)), nonzero, split.out_nonzero)
+
+
+def hoisted(jaxpr: Jaxpr, changing: set[Any], same: list[Any], num_consts: int) -> tuple[Jaxpr, Jaxpr]:
+    """The program of consts that computes the variables `same`, and the rest of `jaxpr`, which takes them first."""
+    steady = [eqn for eqn in jaxpr.eqns if changing.isdisjoint(eqn.outvars) and not eqn.op.effects_of(eqn.params)]
+    made = [v for eqn in steady if not set(same).isdisjoint(eqn.outvars) for v in eqn.outvars]
+    same += [v for v in made if v not in same]
+    invariant = dce(jaxpr.replace(invars=jaxpr.invars[:num_consts], eqns=steady, outvars=same))
+    rest = [eqn for eqn in jaxpr.eqns if not set(made).intersection(eqn.outvars)]
+    return invariant, dce(jaxpr.replace(constvars=(), consts=(), invars=[*same, *jaxpr.invars], eqns=rest))
 
 
 def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, checkpoint: int | None = None,
@@ -228,8 +227,9 @@ def linearize_stacked(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr:
     """The linearize rule that keeps the residuals of every step."""
     body = split_body(jaxpr, tuple([t is not zero for t in tangents]), num_consts, num_carry)
     consts, init, xs = split_list(primals, num_consts, num_carry)
-    carries, ys = bind_scan(body.known, consts, init, xs, **loop)
-    at = {"const": consts, "x": xs, "y": ys, "invariant": run_program(body.invariant, *consts)}
+    same = run_program(body.invariant, *consts)
+    carries, ys = bind_scan(body.known, [*same, *consts], init, xs, **loop)
+    at = {"const": consts, "invariant": same, "x": xs, "y": ys}
     fixed, stacked = ([at[kind][i] for kind, i in places] for places in (body.fixed, body.stacked))
     dots = [instantiate(t, x) if n else zero for n, t, x in zip(body.nonzero, tangents, primals, strict=True)]
     consts_t, init_t, xs_t = map(present, split_list(dots, num_consts, num_carry))
@@ -270,20 +270,14 @@ def _outputs_of(jaxpr: Jaxpr, marked: Sequence[bool]) -> list[bool]:
     return [v in found for v in jaxpr.outvars]
 
 
+@kept
 def transposed_body(jaxpr: Jaxpr, linear: Mask, nonzero: Mask, num_consts: int,
                     num_carry: int) -> tuple[Jaxpr, Mask, Mask, list[ArrayType]]:
-    """The body that runs backwards, which carries have cotangents, which linear inputs get one, and the types
-    of the totals of those of consts.
+    """The body that runs backwards, which carries have cotangents, which linear inputs get one, and the totals' types.
 
-    (known consts | totals, cotangents of carries | known xs, cotangents of ys) -> (totals, cotangents of carries | of xs)
+    (known consts | totals, cotangents of carries | known xs, cotangents of ys)
+        -> (totals, cotangents of carries | cotangents of xs); a total is that of the cotangents of a const
     """
-    key = "transposed body", linear, nonzero, num_consts, num_carry
-    if key not in jaxpr.cache:
-        jaxpr.cache[key] = _transposed_body(jaxpr, linear, nonzero, num_consts, num_carry)
-    return jaxpr.cache[key]
-
-
-def _transposed_body(jaxpr: Jaxpr, linear: Mask, nonzero: Mask, num_consts: int, num_carry: int) -> Any:
     end = num_consts + num_carry
     carry = fixpoint(lambda mask: readers(jaxpr, (*mask, *nonzero[num_carry:]))[num_consts:end], nonzero[:num_carry])
     force = [num_consts <= i < end and carry[i - num_consts] for i in range(len(linear))]
@@ -305,13 +299,13 @@ def _transpose_mixed(cts: Sequence[Any], args: Sequence[Any], carry_l: Mask, *, 
     numbers = split_list(range(len(args)), num_consts, num_carry)
     consts, init, xs = [[i for i in group if type(args[i]) is not Linear] for group in numbers]
     init = [i for i, is_linear in zip(numbers[1], carry_l, strict=True) if not is_linear]
-    kept, fixed = partition_list(carry_l, range(num_carry))[::-1]
+    fixed, moving = partition_list(carry_l, range(num_carry))
     known = dce(jaxpr.replace(invars=[jaxpr.invars[i] for i in (*consts, *init, *xs)], outvars=[
         *[jaxpr.outvars[i] for i in fixed], *[jaxpr.invars[i] for i in init]]))
     _, befores = bind_scan(known, *[[args[i] for i in group] for group in (consts, init, xs)], **loop)
-    carry = [numbers[1][i] for i in kept]
-    body = regrouped(jaxpr, [*numbers[0], *carry, *init, *numbers[2]], [*kept, *range(num_carry, len(cts))])
-    found = _transpose([*[cts[i] for i in kept], *cts[num_carry:]],
+    carry = [numbers[1][i] for i in moving]
+    body = regrouped(jaxpr, (*numbers[0], *carry, *init, *numbers[2]), (*moving, *range(num_carry, len(cts))))
+    found = _transpose([*[cts[i] for i in moving], *cts[num_carry:]],
                        *[args[i] for i in (*numbers[0], *carry)], *befores, *[args[i] for i in numbers[2]],
                        jaxpr=body, num_consts=num_consts, num_carry=len(carry), **loop)
     placed = dict(zip([*numbers[0], *carry, *init, *numbers[2]], found, strict=True))
@@ -348,7 +342,7 @@ def _dce(used: Mask, live: Callable[..., Any], *, jaxpr: Jaxpr, num_consts: int,
     body, needed = live(jaxpr, kept)
     needed = (*needed[:num_consts], *carry, *needed[end:])
     if not all(needed):
-        body = regrouped(body, [i for i, need in enumerate(needed) if need], range(len(body.outvars)))
+        body = regrouped(body, tuple([i for i, need in enumerate(needed) if need]), tuple(range(len(body.outvars))))
     return needed, kept, {"jaxpr": body, "num_consts": sum(needed[:num_consts]), "num_carry": sum(carry), **loop}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.stage import stage
-from minijax.ir.jaxpr import Jaxpr
+from minijax.ir.jaxpr import Jaxpr, kept
 from minijax.ir.op import Op
 from minijax.ir.types import ArrayType
 from minijax.ops.families import broadcast_axis, moveaxis
@@ -107,20 +107,13 @@ def place_axis(x: Any, size: int, axis: int | None, wanted: int) -> Any:
     return x if axis == wanted else moveaxis(x, axis, wanted)
 
 
+@kept
 def batch_program(jaxpr: Jaxpr, size: int, axes: tuple[int | None, ...],
                   force: tuple[bool, ...] | None = None) -> tuple[Jaxpr, tuple[int | None, ...]]:
     """The program on batches, and the batch axes of its outputs: 0, or None where not batched.
 
     Outputs marked in `force` are batched in any case.
     """
-    key = "batch", size, axes, force
-    if key not in jaxpr.cache:
-        jaxpr.cache[key] = _batched(jaxpr, size, axes, force)
-    return jaxpr.cache[key]
-
-
-def _batched(jaxpr: Jaxpr, size: int, axes: tuple[int | None, ...],
-             force: tuple[bool, ...] | None) -> tuple[Jaxpr, tuple[int | None, ...]]:
     out_axes: list[int | None] = []
 
     def batched(*args: Any) -> list[Any]:

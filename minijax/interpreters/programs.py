@@ -14,29 +14,15 @@ from typing import Any, NamedTuple
 from minijax.interpreters.dual import instantiate, jvp_flat, linearize_flat
 from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.stage import StageTracer, stage
-from minijax.ir.jaxpr import Jaxpr
+from minijax.ir.jaxpr import Jaxpr, kept
 from minijax.ir.passes import dce
 from minijax.ir.types import zero
 
 
+@kept
 def jvp_program(jaxpr: Jaxpr, nonzero: tuple[bool, ...],
                 force: tuple[bool, ...] | None = None) -> tuple[Jaxpr, tuple[bool, ...]]:
     """The program (primals, non-zero tangents) -> (outputs, their non-zero tangents), and which those are."""
-    key = "jvp", nonzero, force
-    if key not in jaxpr.cache:
-        jaxpr.cache[key] = _jvp(jaxpr, nonzero, force)
-    return jaxpr.cache[key]
-
-
-def forced(force: tuple[bool, ...] | None, tangents: list[Any], primals: list[Any]) -> list[Any]:
-    """The tangents, those marked in `force` without symbolic zeros."""
-    if force is None:
-        return tangents
-    return [instantiate(t, x) if must else t for must, t, x in zip(force, tangents, primals, strict=True)]
-
-
-def _jvp(jaxpr: Jaxpr, nonzero: tuple[bool, ...],
-         force: tuple[bool, ...] | None) -> tuple[Jaxpr, tuple[bool, ...]]:
     out_nonzero: list[bool] = []
     count = len(jaxpr.invars)
 
@@ -50,6 +36,13 @@ def _jvp(jaxpr: Jaxpr, nonzero: tuple[bool, ...],
 
     tangent_types = [t for t, is_nonzero in zip(jaxpr.in_types, nonzero, strict=True) if is_nonzero]
     return stage(jvp, [*jaxpr.in_types, *tangent_types], jaxpr.debug_name), tuple(out_nonzero)
+
+
+def forced(force: tuple[bool, ...] | None, tangents: list[Any], primals: list[Any]) -> list[Any]:
+    """The tangents, those marked in `force` without symbolic zeros."""
+    if force is None:
+        return tangents
+    return [instantiate(t, x) if must else t for must, t, x in zip(force, tangents, primals, strict=True)]
 
 
 class Linearized(NamedTuple):
@@ -67,16 +60,10 @@ class Linearized(NamedTuple):
     out_nonzero: tuple[bool, ...]
 
 
+@kept
 def linearize_program(jaxpr: Jaxpr, nonzero: tuple[bool, ...],
                       force: tuple[bool, ...] | None = None) -> Linearized:
     """Split a program into what depends on the inputs alone and what is linear in their tangents."""
-    key = "linearize", nonzero, force
-    if key not in jaxpr.cache:
-        jaxpr.cache[key] = _linearize(jaxpr, nonzero, force)
-    return jaxpr.cache[key]
-
-
-def _linearize(jaxpr: Jaxpr, nonzero: tuple[bool, ...], force: tuple[bool, ...] | None) -> Linearized:
     found: list[Any] = []
 
     def known(*primals: StageTracer) -> list[Any]:

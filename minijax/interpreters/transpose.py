@@ -8,7 +8,7 @@ from typing import Any
 from minijax.interpreters.dual import LinearTape
 from minijax.interpreters.stage import stage
 from minijax.errors import MissingRuleError, NonlinearError
-from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Origin, Var
+from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Origin, Var, kept
 from minijax.ir.op import Linear
 from minijax.ir.types import zero
 from minijax.ops.elementwise import add_any
@@ -102,18 +102,11 @@ def transpose_values(jaxpr: Jaxpr, args: Sequence[Any], cts: Sequence[Any]) -> l
     return [found.get(v, zero) if type(x) is Linear else None for v, x in zip(jaxpr.invars, args, strict=True)]
 
 
+@kept
 def transpose_program(jaxpr: Jaxpr, linear: tuple[bool, ...], nonzero: tuple[bool, ...],
                       force: tuple[bool, ...] | None = None) -> tuple[Jaxpr, tuple[bool, ...]]:
     """The program (non-linear inputs, non-zero output cotangents) -> non-zero cotangents of the linear
     inputs, and which of the linear inputs those are.  Inputs marked in `force` always have one."""
-    key = "transpose", linear, nonzero, force
-    if key not in jaxpr.cache:
-        jaxpr.cache[key] = _transposed(jaxpr, linear, nonzero, force or (False,) * len(linear))
-    return jaxpr.cache[key]
-
-
-def _transposed(jaxpr: Jaxpr, linear: tuple[bool, ...], nonzero: tuple[bool, ...],
-                force: tuple[bool, ...]) -> tuple[Jaxpr, tuple[bool, ...]]:
     known_types, _ = partition_list(linear, jaxpr.in_types)
     _, ct_types = partition_list(nonzero, jaxpr.out_types)
     out_nonzero: list[bool] = []
@@ -123,7 +116,7 @@ def _transposed(jaxpr: Jaxpr, linear: tuple[bool, ...], nonzero: tuple[bool, ...
         args = [Linear(v.type) if is_linear else next(known) for v, is_linear in zip(jaxpr.invars, linear, strict=True)]
         found = transpose_values(jaxpr, args, [next(cts) if is_nonzero else zero for is_nonzero in nonzero])
         full = [zeros_of(t) if must and ct is zero else ct
-                for must, ct, t in zip(force, found, jaxpr.in_types, strict=True)]
+                for must, ct, t in zip(force or [False] * len(linear), found, jaxpr.in_types, strict=True)]
         _, linear_cts = partition_list(linear, full)
         out_nonzero.extend(ct is not zero for ct in linear_cts)
         return [ct for ct in linear_cts if ct is not zero]

@@ -10,13 +10,16 @@ a pass makes a new program (`Jaxpr.replace`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from minijax.ir.types import ArrayType, scalar_type
 
 if TYPE_CHECKING:
     from minijax.ir.op import Op
+
+T = TypeVar("T")
 
 
 class Var:
@@ -183,6 +186,18 @@ class Jaxpr:
     def pretty_print(self, *, source: bool = False) -> str:
         """The text of the program; with `source`, each equation's line and origin beside it."""
         return printer(self, source=source)
+
+
+def kept(function: Callable[..., T]) -> Callable[..., T]:
+    """Make a function of a program and hashable arguments remember its results, in the program's cache."""
+    @functools.wraps(function)
+    def find(jaxpr: Jaxpr, *args: Any) -> T:
+        key = function, *args
+        if key not in jaxpr.cache:
+            jaxpr.cache[key] = function(jaxpr, *args)
+        return jaxpr.cache[key]
+
+    return find
 
 
 def held_programs(params: dict[str, Any]) -> Iterator[Jaxpr]:
