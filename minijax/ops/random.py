@@ -21,7 +21,7 @@ from minijax.ops.bits import bitwise_or, bitwise_xor, shift_left, shift_right_lo
 from minijax.ops.conversion import convert_element_type
 from minijax.ops.families import (elementwise_batch, elementwise_cost, elementwise_shape, moveaxis,
                                   no_cost, reshape, same_dtype, shape_of, zero_derivative)
-from minijax.ops.structural import concatenate, expand_dims, iota, split as split_axis
+from minijax.ops.structural import concatenate, expand_dims, iota, split as split_axis, zeros_of
 from minijax.tracing.array import typeof
 from minijax.tracing.source import at_line
 from minijax.util import size_of
@@ -96,6 +96,13 @@ def random_wrap(key_data: Any, impl: str = "fry") -> Any:
 def random_unwrap(keys: Any) -> Any:
     """The words of typed keys, uint32[..., 2]."""
     return random_unwrap_p.bind(keys)[0]
+
+
+def placeholder(type: ArrayType) -> Any:
+    """Some value of a type, for a place that is not read: zeros, or keys of zeros."""
+    if not dtypes.is_key(type.dtype):
+        return zeros_of(type)
+    return random_wrap(zeros_of(ArrayType((*type.shape, *type.dtype.key_shape), dtypes.uint32)), type.dtype.tag)
 
 
 # ---- what is made of them

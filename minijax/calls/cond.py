@@ -1,0 +1,206 @@
+"""`cond`, the op that runs one of several programs: `cond[branches=(p, q, ...)] index *operands`.
+
+A bool index runs the second of two programs if it is true; an int32 index is moved into range.  Each rule
+transforms every branch, so that their results agree, and binds the op again.  A branch that is known to be
+taken stands for the op.  A batched index runs all branches and selects; `select_hooks` are told what that costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from minijax.calls.jit import CallOp, jit_p, program_cost
+from minijax.calls.scan import Mask, present, regrouped, spread
+from minijax.errors import MinijaxTypeError, UnhandledEffectError
+from minijax.interpreters.batch import batch_program, place_axis
+from minijax.interpreters.evaluate import run_numpy, run_program
+from minijax.interpreters.programs import jvp_program, linearize_program
+from minijax.interpreters.stage import stage
+from minijax.interpreters.transpose import transpose_program
+from minijax.ir.dtypes import bool_, int32
+from minijax.ir.jaxpr import Jaxpr, kept
+from minijax.ir.op import Linear
+from minijax.ir.types import ArrayType, zero
+from minijax.ops.arithmetic import clamp
+from minijax.ops.comparison import eq
+from minijax.ops.random import placeholder
+from minijax.ops.rows import select_rows, smooth_rows
+from minijax.tracing.array import Tracer, typeof
+from minijax.tracing.context import context
+from minijax.tracing.source import at_line, user_source
+from minijax.util import merge_lists, partition_list
+
+Branches = tuple[Jaxpr, ...]
+
+
+def union(masks: Iterable[Sequence[Any]]) -> Mask:
+    """What is marked in any of several masks of one length."""
+    return tuple(map(any, zip(*masks, strict=True)))
+
+
+def narrowed(program: Jaxpr, needed: Mask) -> Jaxpr:
+    """The program without the inputs that are not needed."""
+    inputs, outputs = [i for i, keep in enumerate(needed) if keep], range(len(program.outvars))
+    return program if all(needed) else regrouped(program, tuple(inputs), tuple(outputs))
+
+
+def check_fit(what: str, types: Sequence[ArrayType], wanted: Sequence[ArrayType]) -> None:
+    """Raise `MinijaxTypeError` unless the types are those wanted, but for weakness."""
+    if len(types) != len(wanted) or not all([t.matches(u) for t, u in zip(types, wanted, strict=True)]):
+        raise MinijaxTypeError(f"{what} are {tuple(types)} where {tuple(wanted)} is needed{at_line()}.")
+
+
+def taken_branch(index: Any, branches: Branches) -> Jaxpr | None:
+    """The branch that runs, if that is known."""
+    try:
+        number = int(index.concrete() if isinstance(index, Tracer) else index)
+    except TypeError:  # None, or a value that JAX is tracing
+        return None
+    return branches[min(max(number, 0), len(branches) - 1)]
+
+
+def _type(index: ArrayType, *operands: ArrayType, branches: Branches) -> tuple[ArrayType, ...]:
+    if index.shape or index.dtype != int32 and (index.dtype != bool_ or len(branches) != 2):
+        raise MinijaxTypeError(f"cond: an index of type {index} cannot choose among {len(branches)} branches"
+                               f"{at_line()}. It is an int32 scalar, or a bool one for two branches.")
+    for n, branch in enumerate(branches):
+        check_fit(f"cond: the inputs of branch {n}", branch.in_types, operands)
+        check_fit(f"cond: the results of branch {n}", branch.out_types, branches[0].out_types)
+    results = zip(*[branch.out_types for branch in branches], strict=True)
+    return tuple([types[0].update(weak_type=all([t.weak_type for t in types])) for types in results])
+
+
+def _eval(index: np.ndarray, *arrays: np.ndarray, branches: Branches) -> list[Any]:
+    return run_numpy(taken_branch(index, branches), arrays)  # type: ignore[arg-type]
+
+
+def _cost(*types: ArrayType, branches: Branches) -> int:
+    return max(program_cost(jaxpr=branch) for branch in branches)  # that of the dearest branch
+
+
+# ---- derivatives ----
+
+def agreeing(transform: Callable[..., Any], branches: Branches, nonzero: Mask) -> tuple[list[Any], Mask]:
+    """`jvp_program` or `linearize_program` of each branch, and which results have tangents: those of any branch."""
+    every = union(transform(branch, nonzero)[-1] for branch in branches)
+    return [transform(branch, nonzero, every) for branch in branches], every
+
+
+def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, branches: Branches) -> Any:
+    taken = taken_branch(primals[0], branches)
+    if taken is not None:
+        return jit_p.jvp(primals[1:], tangents[1:], jaxpr=taken, name="branch")
+    found, every = agreeing(jvp_program, branches, tuple([t is not zero for t in tangents[1:]]))
+    outs = cond_p.bind(*primals, *present(tangents), branches=tuple([program for program, _ in found]))
+    return outs[: len(every)], spread(every, outs[len(every):])
+
+
+def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, branches: Branches) -> Any:
+    index, *operands = primals
+    taken = taken_branch(index, branches)
+    if taken is not None:
+        return jit_p.linearize(operands, tangents[1:], jaxpr=taken, name="branch")  # type: ignore[misc]
+    known, linear, places, every = split_branches(branches[0], branches, tuple([t is not zero for t in tangents[1:]]))
+    outs = cond_p.bind(*primals, branches=known)
+    residuals = [operands[i] if where == "input" else outs[i] for where, i in places]
+    return outs[: len(every)], spread(every, cond_p.bind(index, *residuals, *present(tangents), branches=linear))
+
+
+@kept
+def split_branches(first: Jaxpr, branches: Branches,
+                   nonzero: Mask) -> tuple[Branches, Branches, list[tuple[str, int]], Mask]:
+    """Known branches, linear branches, where these find their residuals (as `Linearized` says), and whose tangents.
+
+    Residuals of one type share a result of the known branches: each fills its own, and the rest with placeholders.
+    """
+    parts, every = agreeing(linearize_program, branches, nonzero)
+    results, numbers, places = list(first.out_types), [], []
+    for part in parts:
+        mine = list(range(len(every)))
+        for type in part.known.out_types[len(every):]:
+            free = [i for i, t in enumerate(results) if t == type and i not in mine]
+            mine.append(free[0] if free else len(results))
+            results += [] if free else [type]
+        numbers.append(mine)
+        places.append([(where, i if where == "input" else mine[i]) for where, i in part.residuals])
+    types = {place: v.type for part, own in zip(parts, places, strict=True)
+             for place, v in zip(own, part.linear.invars, strict=False)}
+    known, linear = [], []
+    for part, mine, own in zip(parts, numbers, places, strict=True):
+        def run_known(*operands: Any, part: Any = part, mine: Any = mine) -> list[Any]:
+            at = dict(zip(mine, run_program(part.known, *operands), strict=True))
+            return [at[i] if i in at else placeholder(t) for i, t in enumerate(results)]
+
+        def run_linear(*flat: Any, part: Any = part, own: Any = own) -> list[Any]:
+            at = dict(zip(types, flat, strict=False))
+            return run_program(part.linear, *[at[place] for place in own], *flat[len(types):])
+
+        known.append(stage(run_known, first.in_types, part.known.debug_name))
+        _, dots = partition_list(nonzero, first.in_types)
+        linear.append(stage(run_linear, [*types.values(), *dots], part.known.debug_name))
+    return tuple(known), tuple(linear), list(types), every
+
+
+def _transpose(cts: Sequence[Any], index: Any, *args: Any, branches: Branches) -> list[Any]:
+    linear, nonzero = tuple([type(x) is Linear for x in args]), tuple([ct is not zero for ct in cts])
+    every = union(transpose_program(branch, linear, nonzero)[1] for branch in branches)
+    known, _ = partition_list(linear, args)
+    force = tuple(merge_lists(linear, [False] * len(known), every))
+    programs = tuple([transpose_program(branch, linear, nonzero, force)[0] for branch in branches])
+    outs = cond_p.bind(index, *known, *present(cts), branches=programs)
+    return [None, *merge_lists(linear, [None] * len(known), spread(every, outs))]
+
+
+# ---- batching ----
+
+select_hooks: ContextVar[tuple[Callable[..., None], ...]] = ContextVar("select_hooks", default=())
+
+
+def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, branches: Branches) -> Any:
+    own = tuple(axes[1:])
+    if axes[0] is not None:
+        return batch_by_select(size, place_axis(args[0], size, axes[0], 0), args[1:], own, branches)
+    batched = union([[axis is not None for axis in batch_program(branch, size, own)[1]] for branch in branches])
+    programs = tuple([batch_program(branch, size, own, batched)[0] for branch in branches])
+    return cond_p.bind(*args, branches=programs), [0 if b else None for b in batched]
+
+
+def batch_by_select(size: int, index: Any, args: Sequence[Any], axes: Sequence[int | None],
+                    branches: Branches) -> Any:
+    """Run every branch on the whole batch, and select: what a batched index means."""
+    refuse_effects("cond", branches)
+    for hook in select_hooks.get():
+        hook(context.source or user_source(), tuple([program_cost(jaxpr=branch) for branch in branches]))
+    if typeof(index).dtype == int32:
+        index = clamp(np.int32(0), index, np.int32(len(branches) - 1))
+    smooth = [typeof(x).differentiable for x in args]
+    args = [place_axis(x, size, axis, 0) if s else x for s, x, axis in zip(smooth, args, axes, strict=True)]
+    axes, results = tuple([0 if s else axis for s, axis in zip(smooth, axes, strict=True)]), []
+    for number, branch in enumerate(branches):
+        program, _ = batch_program(branch, size, axes, (True,) * len(branch.outvars))
+        mine = eq(index, typeof(index).dtype.type(number))
+        results.append(run_program(program, *[smooth_rows(mine, x) if s else x for s, x in zip(smooth, args, strict=True)]))
+    return [select_rows(index, *cases) for cases in zip(*results, strict=True)], (0,) * len(branches[0].outvars)
+
+
+def refuse_effects(name: str, programs: Sequence[Jaxpr]) -> None:
+    """Raise `UnhandledEffectError` for programs that would act where no example asked them to."""
+    for effect in sorted(set().union(*[program.effects for program in programs]) - {"debug", "ordered_debug"}):
+        raise UnhandledEffectError(f"{name}: under vmap with a batched predicate every example runs everything, so the "
+                                   f"effect '{effect}'{at_line()} would happen where it should not. Use a "
+                                   "predicate without batch axis, or leave the effect out of the branches.")
+
+
+def _dce(used: Mask, live: Callable[..., tuple[Jaxpr, Mask]], *, branches: Branches) -> Any:
+    pruned = [live(branch, used) for branch in branches]
+    needed = union(mask for _, mask in pruned)
+    programs = tuple([narrowed(program, needed) for program, _ in pruned])
+    return (True, *needed), used, {"branches": programs}
+
+
+cond_p = CallOp("cond", type=_type, eval=_eval, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch,
+                   cost=_cost, dce=_dce, traits={"control"})
