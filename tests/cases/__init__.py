@@ -22,6 +22,7 @@ class Case:
     `smooth`: derivatives exist at `args`, so that differences must agree with them, to second order too.
     `same_hlo`: the lowering must give the very program that the oracle gives, not only its values.
     `wrt`: the arguments in which JAX has a derivative, if not all.
+    `loops`: batching equals a loop over examples.
     `rtol`: relative tolerance; by default that of the widest error among the dtypes.
     """
 
@@ -33,15 +34,17 @@ class Case:
     same_hlo: bool = True
     rtol: float | None = None
     wrt: tuple[int, ...] | None = None
+    loops: bool = True
 
     def __str__(self) -> str:
         return f"{self.op.name}-" + "-".join(f"{np.asarray(x).dtype.name}{list(np.shape(x))}" for x in self.args)
 
 
 def cases(op: Op, oracle: Callable[..., Any], *arguments: tuple[Any, ...], smooth: bool = True, same_hlo: bool = True,
-          rtol: float | None = None, wrt: tuple[int, ...] | None = None, **params: Any) -> list[Case]:
+          rtol: float | None = None, wrt: tuple[int, ...] | None = None, loops: bool = True,
+          **params: Any) -> list[Case]:
     """One case for each tuple of arguments."""
-    return [Case(op, oracle, args, params, smooth, same_hlo, rtol, wrt) for args in arguments]
+    return [Case(op, oracle, args, params, smooth, same_hlo, rtol, wrt, loops) for args in arguments]
 
 
 def array(shape: tuple[int, ...], dtype: Any = "float32", low: float = -2.0, high: float = 2.0,
