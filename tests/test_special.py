@@ -36,7 +36,7 @@ def test_gamma_samples_move_with_their_shape():
     (lambda a: special.betainc(a, 1.0, 0.5), "a"), (lambda a: special.betainc(1.0, a, 0.5), "b"),
     (lambda a: special.igamma_grad_a(a, 1.0), "a")])
 def test_unknown_derivatives_are_errors(call, argument):
-    with config.override("evaluator", "numpy"), pytest.raises(MinijaxValueError, match=f"argument {argument} at .*t"):
+    with config.override("evaluator", "numpy"), pytest.raises(MinijaxValueError, match=fr"argument {argument} \(.*\.py"):
         minijax.jvp(call, (2.0,), (1.0,))
 
 
@@ -60,7 +60,7 @@ def test_uniform_draws_differ_and_are_not_merged():
 
 def test_functions_of_lax():
     x = np.float32([[1, 2, 3, 4]])
-    np.testing.assert_allclose(lax.fft(x, "FFT", 4), jax.lax.fft(x, "FFT", 4))
+    np.testing.assert_allclose(lax.fft(x, "FFT", 4), jax.lax.fft(x, "FFT", (4,)))
     np.testing.assert_allclose(lax.fft(np.int32([1, 2, 3]), lax.FftType.RFFT, (3,)), np.fft.rfft([1, 2, 3]), atol=1e-6)
     assert lax.top_k([3.0, 1.0], 1)[0].weak_type == jax.lax.top_k(jax.numpy.asarray([3.0, 1.0]), 1)[0].weak_type
     np.testing.assert_array_equal(lax.broadcast_like(x[0], np.zeros((2, 4))), np.broadcast_to(x[0], (2, 4)))
