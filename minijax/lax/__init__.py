@@ -14,6 +14,11 @@ except ModuleNotFoundError as _error:
 else:
     _lowering.install()
 
+from minijax.lax.convolution import (ConvDimensionNumbers, ConvGeneralDilatedDimensionNumbers, conv,
+                                     conv_dimension_numbers, conv_general_dilated, conv_general_dilated_local,
+                                     conv_general_dilated_patches, conv_general_permutations, conv_general_shape_tuple,
+                                     conv_shape_tuple, conv_transpose, conv_transpose_shape_tuple,
+                                     conv_with_general_padding, padtype_to_pads)
 from minijax.lax.elementwise import (abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, bitcast_convert_type,
                                      bitwise_and, bitwise_not, bitwise_or, bitwise_xor, cbrt, ceil, clamp, clz,
                                      complex, conj, convert_element_type, cos, cosh, div, eq, erf, erf_inv, erfc, exp,
@@ -22,7 +27,7 @@ from minijax.lax.elementwise import (abs, acos, acosh, add, asin, asinh, atan, a
                                      reciprocal, reduce_precision, rem, round, rsqrt, select, select_n, shift_left,
                                      shift_right_arithmetic, shift_right_logical, sign, sin, sinh, sqrt, square,
                                      stop_gradient, sub, tan, tanh)
-from minijax.lax.enums import (AccuracyMode, DotAlgorithmPreset, FftType, Precision, PrecisionLike, RandomAlgorithm,
+from minijax.lax.enums import (AccuracyMode, FftType, Precision, PrecisionLike, RandomAlgorithm,
                                RoundingMethod, Tolerance)
 from minijax.lax.fourier import fft
 from minijax.lax.generators import optimization_barrier, rng_bit_generator, rng_uniform
@@ -40,8 +45,10 @@ from minijax.lax.special import (bessel_i0e, bessel_i1e, betainc, digamma, igamm
 from minijax.lax.structural import (broadcast, broadcast_in_dim, broadcast_like, broadcast_shapes, broadcast_to_rank,
                                     broadcasted_iota, collapse, concatenate, dtype, empty, expand_dims, full, full_like,
                                     iota, pad, reshape, rev, split, squeeze, stack, tile, transpose, unstack)
+from minijax.lax.windows import reduce, reduce_window, reduce_window_shape_tuple
 from minijax.ops.dot import DimensionNumbers as DotDimensionNumbers
 from minijax.ops.indexing import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
+from minijax.ops.precision import DotAlgorithm, DotAlgorithmPreset
 
 __all__ = sorted(name for name, value in globals().items()
                  if not name.startswith("_") and not isinstance(value, _ModuleType))

@@ -14,7 +14,7 @@ from jax import lax
 
 from minijax.ir import dtypes
 from minijax.ir.op import Op
-from minijax.ops import (arithmetic, bits, comparison, conversion, dot, elementwise, families, reductions, scans,
+from minijax.ops import (arithmetic, bits, comparison, conversion, elementwise, families, reductions, scans,
                          sorting)
 
 
@@ -144,6 +144,5 @@ rules: dict[Op, Callable[..., Any]] = {
     scans.cummin_p: lax.cummin,
     scans.cumlogsumexp_p: lax.cumlogsumexp,
 
-    dot.dot_general_p: lax.dot_general,
     sorting.sort_p: lambda *xs, **params: lax.sort(xs, **params),
 }

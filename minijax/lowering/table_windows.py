@@ -5,7 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from jax import lax
+
 from minijax.ir.op import Op
+from minijax.ops import convolution, dot, windows
+from minijax.ops.precision import DotAlgorithm, DotAlgorithmPreset
+from minijax.ops.reference_windows import highest, lowest
+
+_SELECT = {"ge": lax.ge_p, "le": lax.le_p}
+
+
+def _precision(precision: Any) -> Any:
+    if isinstance(precision, DotAlgorithmPreset):
+        return lax.DotAlgorithmPreset[precision.name]
+    return lax.DotAlgorithm(*precision) if isinstance(precision, DotAlgorithm) else precision
+
+
+def _dot_general(x: Any, y: Any, *, precision: Any, **params: Any) -> Any:
+    return lax.dot_general(x, y, precision=_precision(precision), **params)
+
+
+def _conv(x: Any, kernel: Any, *, dimension_numbers: Any, precision: Any, **params: Any) -> Any:
+    return lax.conv_general_dilated(x, kernel, dimension_numbers=lax.ConvDimensionNumbers(*dimension_numbers),
+                                    precision=_precision(precision), **params)
+
+
+def _reduce_window(function: Callable[..., Any], initial: Callable[[Any], Any]) -> Callable[..., Any]:
+    return lambda x, **geometry: lax.reduce_window(x, np.asarray(initial(x.dtype)).astype(x.dtype)[()], function,
+                                                   **geometry)
+
+
+def _selecting(primitive: Any) -> Callable[..., Any]:
+    return lambda source, x, *, select, **geometry: primitive.bind(source, x, select_prim=_SELECT[select], **geometry)
+
 
 rules: dict[Op, Callable[..., Any]] = {
+    dot.dot_general_p: _dot_general,
+    convolution.conv_general_dilated_p: _conv,
+    windows.reduce_window_sum_p: _reduce_window(lax.add, lambda dtype: 0),
+    windows.reduce_window_max_p: _reduce_window(lax.max, lowest),
+    windows.reduce_window_min_p: _reduce_window(lax.min, highest),
+    windows.select_and_gather_add_p: _selecting(lax.select_and_gather_add_p),
+    windows.select_and_scatter_add_p: _selecting(lax.select_and_scatter_add_p),
 }

@@ -6,7 +6,7 @@ The axes of the result: the batch axes, then x's other axes, then y's other axes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,12 +56,16 @@ def _dot_eval(x: np.ndarray, y: np.ndarray, *, dimension_numbers: DimensionNumbe
     return (reference.dot_general(x, y, dimension_numbers, preferred_element_type),)
 
 
-def _dot_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
-    (x, y), (t, s) = primals, tangents
-    outs = dot_general_p.bind(x, y, **params)
-    terms = [] if t is zero else [dot_general_p.bind(t, y, **params)[0]]
-    terms += [] if s is zero else [dot_general_p.bind(x, s, **params)[0]]
-    return outs, (add(*terms) if len(terms) == 2 else terms[0] if terms else zero,)
+def bilinear_jvp(op: Op) -> Callable[..., Any]:
+    """jvp rule of an op linear in each of its first two operands; the rest has no derivative."""
+    def jvp(primals: Any, tangents: Any, **params: Any) -> Any:
+        (x, y, *rest), (t, s, *_) = primals, tangents
+        outs = op.bind(x, y, *rest, **params)
+        terms = [] if t is zero else [op.bind(t, y, *rest, **params)[0]]
+        terms += [] if s is zero else [op.bind(x, s, *rest, **params)[0]]
+        return outs, (add(*terms) if len(terms) == 2 else terms[0] if terms else zero,)
+
+    return jvp
 
 
 # ---- transpose ----
@@ -109,8 +113,9 @@ def _dot_cost(x: ArrayType, y: ArrayType, *, dimension_numbers: DimensionNumbers
     return 2 * x.size * y.size // max(summed * batch, 1)
 
 
-dot_general_p = Op("dot_general", type=_dot_type, eval=_dot_eval, jvp=_dot_jvp, transpose=_dot_transpose,
-                   batch=_dot_batch, cost=_dot_cost, traits={"dot"})
+dot_general_p = Op("dot_general", type=_dot_type, eval=_dot_eval, transpose=_dot_transpose, batch=_dot_batch,
+                   cost=_dot_cost, traits={"dot"})
+dot_general_p.jvp = bilinear_jvp(dot_general_p)
 
 
 def dot_general(x: Any, y: Any, dimension_numbers: Any, precision: Any = None,

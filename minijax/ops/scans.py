@@ -19,8 +19,8 @@ from minijax.ops import reference
 from minijax.ops.arithmetic import max, max_p, min_p, neg, sub
 from minijax.ops.comparison import eq, ne, select_n
 from minijax.ops.elementwise import abs, exp, log1p
-from minijax.ops.families import (accepts, add, any_number, elementwise_cost, linear_jvp, mul, mul_p,
-                                  scalar_like, shape_of)
+from minijax.ops.families import (accepts, add, any_number, broadcast_in_dim, elementwise_cost, linear_jvp, mul, mul_p,
+                                  reshape, scalar_like, shape_of)
 from minijax.ops.slicing import pad, slice_
 from minijax.ops.structural import concatenate, rev
 from minijax.tracing.source import at_line
@@ -44,6 +44,17 @@ def associative_scan(combine: Combine, xs: Sequence[Any], axis: int) -> list[Any
     even = combine(before, [_every_second(x, axis, 2, size) for x in xs]) if size > 2 else before
     even = [concatenate([_cut(x, axis, 0, 1), y], axis) for x, y in zip(xs, even, strict=True)]
     return [_interleave(x, y, axis, size) for x, y in zip(even, odd, strict=True)]
+
+
+def reduce_rows(combine: Combine, xs: Sequence[Any], initial: Sequence[Any]) -> list[Any]:
+    """The arrays `xs` combined along axis 0, in order, neighbours first; then `initial` scalars before them."""
+    xs, shape = list(xs), shape_of(xs[0])[1:]
+    start = [broadcast_in_dim(x, shape, ()) for x in initial]
+    while (size := shape_of(xs[0])[0]) > 1:
+        even = size - size % 2
+        pairs = combine([_every_second(x, 0, 0, even) for x in xs], [_every_second(x, 0, 1, even) for x in xs])
+        xs = [concatenate([y, _cut(x, 0, even, size)], 0) if even < size else y for x, y in zip(xs, pairs, strict=True)]
+    return list(combine(start, [reshape(x, shape) for x in xs])) if size else start
 
 
 def _cut(x: Any, axis: int, start: int, limit: int, stride: int = 1) -> Any:
