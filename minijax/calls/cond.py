@@ -183,7 +183,8 @@ def batch_by_select(size: int, index: Any, args: Sequence[Any], axes: Sequence[i
     for number, branch in enumerate(branches):
         program, _ = batch_program(branch, size, axes, (True,) * len(branch.outvars))
         mine = eq(index, typeof(index).dtype.type(number))
-        results.append(run_program(program, *[smooth_rows(mine, x) if s else x for s, x in zip(smooth, args, strict=True)]))
+        safe = [smooth_rows(mine, x) if s else x for s, x in zip(smooth, args, strict=True)]
+        results.append(run_program(program, *safe))
     return [select_rows(index, *cases) for cases in zip(*results, strict=True)], (0,) * len(branches[0].outvars)
 
 
@@ -203,4 +204,4 @@ def _dce(used: Mask, live: Callable[..., tuple[Jaxpr, Mask]], *, branches: Branc
 
 
 cond_p = CallOp("cond", type=_type, eval=_eval, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch,
-                   cost=_cost, dce=_dce, traits={"control"})
+                cost=_cost, dce=_dce, traits={"control"})

@@ -91,7 +91,7 @@ def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, cond_j
     def body(mask: Mask) -> Any:
         return batch_program(body_jaxpr, size, (*body_axes, *in_front(mask)), mask)
 
-    mask = fixpoint(lambda mask: [axis is not None for axis in body(mask)[1]], [axis is not None for axis in carry_axes])
+    mask = fixpoint(lambda mask: [a is not None for a in body(mask)[1]], [a is not None for a in carry_axes])
     cond, (by_example,) = batch_program(cond_jaxpr, size, (*cond_axes, *in_front(mask)))
     loop = {"cond_jaxpr": cond, "body_jaxpr": body(mask)[0]}
     if by_example is not None:

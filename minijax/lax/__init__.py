@@ -19,6 +19,7 @@ from minijax.lax.convolution import (ConvDimensionNumbers, ConvGeneralDilatedDim
                                      conv_general_dilated_patches, conv_general_permutations, conv_general_shape_tuple,
                                      conv_shape_tuple, conv_transpose, conv_transpose_shape_tuple,
                                      conv_with_general_padding, padtype_to_pads)
+from minijax.lax.control_flow import cond, fori_loop, switch, while_loop
 from minijax.lax.elementwise import (abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, bitcast_convert_type,
                                      bitwise_and, bitwise_not, bitwise_or, bitwise_xor, cbrt, ceil, clamp, clz,
                                      complex, conj, convert_element_type, cos, cosh, div, eq, erf, erf_inv, erfc, exp,

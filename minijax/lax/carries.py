@@ -1,0 +1,137 @@
+"""What functions given to control flow must return: one tree and one type, of branches and of carries.
+
+Here functions of pytrees are traced, their results compared, and what they capture is put together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from minijax import pytree
+from minijax.api.arguments import check_leaves
+from minijax.api.boundary import explain_call
+from minijax.calls.jit import Traced, trace_cache
+from minijax.calls.names import function_name, leaf_names
+from minijax.calls.static import no_static
+from minijax.config import state
+from minijax.errors import MinijaxTypeError, TreeError
+from minijax.interpreters.evaluate import run_program
+from minijax.interpreters.stage import stage
+from minijax.ir.dtypes import promote
+from minijax.ir.jaxpr import Jaxpr, Var, kept
+from minijax.ir.types import ArrayType
+from minijax.ops.conversion import convert_element_type
+from minijax.ops.families import at_line
+from minijax.tracing.array import typeof
+
+Types = tuple[ArrayType, ...]
+
+
+def described(function: Any) -> str:
+    """A function's name and where it is written."""
+    code = getattr(function, "__code__", None)
+    place = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
+    return f"{function_name(function)}{place}"
+
+
+def traced(function: Callable[..., Any], types: Types, args: Sequence[Any]) -> Traced:
+    """The program of a function for arguments of the given structure and leaf types; kept with the function."""
+    in_tree = pytree.structure((tuple(args), {}))
+
+    def names() -> list[str]:
+        return [f"argument {name}" for name in leaf_names(function, args)]
+
+    try:
+        return trace_cache(function).get(function, types, in_tree, no_static, names)
+    except TypeError as error:
+        raise explain_call(function, args, {}) or error from None
+
+
+def flat_values(who: str, name: str, tree: Any) -> tuple[list[Any], Any, Types]:
+    """Leaves, structure and types of a pytree of values; raises `MinijaxTypeError` for leaves that are none."""
+    leaves, treedef = pytree.flatten(tree)
+    names = [name + pytree.keystr(path) for path, _ in pytree.leaves_with_path(tree)]
+    check_leaves(who, names, leaves)
+    return leaves, treedef, tuple([typeof(x) for x in leaves])
+
+
+# ---- comparing results ----
+
+def check_trees(who: str, wanted: Any, found: Any, first: str, second: str, fix: str) -> None:
+    """Raise `TreeError` unless two results, given as treedefs, have one structure."""
+    if wanted == found:
+        return
+    one, other = (tree.unflatten(range(tree.num_leaves)) for tree in (wanted, found))
+    error = pytree.prefix_error(one, other, name="result") or pytree.prefix_error(other, one, name="result")
+    difference = f" {error}" if error else ""
+    raise TreeError(f"{who}: {first} has the structure {wanted}, {second} {found}{at_line()}.{difference} {fix}")
+
+
+def check_types(who: str, tree: Any, name: str, wanted: Types, found: Types, first: str, second: str,
+                fix: str) -> None:
+    """Raise `MinijaxTypeError` for the first leaf whose types differ by more than weakness."""
+    paths = [path for path, _ in pytree.leaves_with_path(tree.unflatten(range(tree.num_leaves)))]
+    for path, t, u in zip(paths, wanted, found, strict=True):
+        if not t.matches(u):
+            what = "shapes" if t.shape != u.shape else "dtypes"
+            raise MinijaxTypeError(f"{who}: {name}{pytree.keystr(path)} is {t} {first} and {u} {second}{at_line()}; "
+                                   f"the {what} differ. {fix}")
+
+
+@kept
+def retyped(jaxpr: Jaxpr, types: Types) -> Jaxpr:
+    """The program with results of other types, to which they are converted."""
+    if jaxpr.out_types == types:
+        return jaxpr
+    return stage(lambda *xs: [convert_element_type(x, t.dtype, t.weak_type) if typeof(x) != t else x
+                              for x, t in zip(run_program(jaxpr, *xs), types, strict=True)],
+                 jaxpr.in_types, jaxpr.debug_name)
+
+
+# ---- captured values ----
+
+def with_common_captures(programs: Sequence[Traced]) -> tuple[list[Jaxpr], list[Any]]:
+    """Closed programs that all take, first, what any of them captured; and those values."""
+    captured = list({id(x): x for each in programs for x in each.captured}.values())
+    number = {id(x): i for i, x in enumerate(captured)}
+    types = tuple([typeof(x) for x in captured])
+    return [placed(each.jaxpr, tuple([number[id(x)] for x in each.captured]), types) for each in programs], captured
+
+
+@kept
+def placed(jaxpr: Jaxpr, places: tuple[int, ...], types: Types) -> Jaxpr:
+    """The program with first inputs of the given types; `places` are its own ones among them."""
+    if places == tuple(range(len(types))):
+        return jaxpr
+    captured = [Var(t) for t in types]
+    for place, var in zip(places, jaxpr.invars, strict=False):
+        captured[place] = var
+    return jaxpr.replace(invars=[*captured, *jaxpr.invars[len(places):]])
+
+
+# ---- carries ----
+
+def settled(who: str, body: Callable[..., Any], types: Types, trace: Callable[[Types], tuple[Any, Types]],
+            tree: Any, name: str) -> tuple[Types, Any]:
+    """The types that a carry keeps, and the body traced at them: `trace(types)` is (program, types it gives back).
+
+    A weakly typed leaf, such as a Python scalar, takes the type that the body gives it.
+    """
+    while True:
+        found, given = trace(types)
+        grown = tuple([grown_type(t, u) for t, u in zip(types, given, strict=True)])
+        if grown == types:
+            break
+        types = grown
+    check_types(who, tree, name, types, given, "when it goes into the loop", f"when it comes out of {described(body)}",
+                "A carry keeps its type: convert it with .astype(...) before the loop or in the body.")
+    return types, found
+
+
+def grown_type(before: ArrayType, after: ArrayType) -> ArrayType:
+    """The type of a carry that is `before` first and `after` after one step: weak ones give way."""
+    if not before.weak_type or before == after or before.shape != after.shape:
+        return before
+    dtype, _ = promote((before.dtype, after.dtype), (True, after.weak_type), state.jax_enable_x64)
+    return ArrayType(before.shape, dtype, False, before.varying)
