@@ -12,6 +12,7 @@ derivative keeps; `calls/reverse_loop.py` gives it that meaning.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,18 +29,40 @@ from minijax.ir.jaxpr import Equation, Jaxpr, Var, kept
 from minijax.ir.op import Linear
 from minijax.ir.passes import dce
 from minijax.ir.types import ArrayType, zero
-from minijax.ops.families import add_p, moveaxis
+from minijax.ops.families import add_p
 from minijax.ops.structural import zeros_of
-from minijax.util import merge_lists, partition_list, split_list
+from minijax.tracing.source import at_line
+from minijax.util import merge_lists, split_list
 
 Mask = tuple[bool, ...]
+CONST, CARRY, STEP = range(3)  # what an input of the body is; an output is a CARRY, or one of each STEP
 
 
-def bind_scan(jaxpr: Jaxpr, consts: Sequence[Any], init: Sequence[Any], xs: Sequence[Any],
-              **loop: Any) -> tuple[list[Any], list[Any]]:
-    """Bind `scan`: final carries and ys.  `loop` is length, reverse, unroll, and perhaps checkpoint."""
-    outs = scan_p.bind(*consts, *init, *xs, jaxpr=jaxpr, num_consts=len(consts), num_carry=len(init), **loop)
-    return list(outs[: len(init)]), list(outs[len(init):])
+def kinds_of(jaxpr: Jaxpr, num_consts: int, num_carry: int) -> tuple[list[int], list[int]]:
+    """The kinds of the inputs and of the outputs of a body."""
+    steps = [STEP] * (len(jaxpr.invars) - num_consts - num_carry)
+    return ([CONST] * num_consts + [CARRY] * num_carry + steps,
+            [CARRY] * num_carry + [STEP] * (len(jaxpr.outvars) - num_carry))
+
+
+def bind_scan(jaxpr: Jaxpr, args: Sequence[Any], ins: Sequence[int], outs: Sequence[int], **loop: Any) -> list[Any]:
+    """Bind `scan` to a program whose inputs and outputs are of the given kinds, in any order.
+
+    Carries go out in the order in which they go in.  `loop` is length, reverse, unroll, and perhaps checkpoint.
+    """
+    in_order, out_order = (sorted(range(len(kinds)), key=kinds.__getitem__) for kinds in (ins, outs))
+    found = scan_p.bind(*[args[i] for i in in_order], jaxpr=regrouped(jaxpr, tuple(in_order), tuple(out_order)),
+                        num_consts=list(ins).count(CONST), num_carry=list(ins).count(CARRY), **loop)
+    placed = dict(zip(out_order, found, strict=True))
+    return [placed[i] for i in range(len(outs))]
+
+
+@kept
+def regrouped(jaxpr: Jaxpr, ins: tuple[int, ...], outs: tuple[int, ...]) -> Jaxpr:
+    """The program with these inputs and outputs of its own, in this order."""
+    if (ins, outs) == (tuple(range(len(jaxpr.invars))), tuple(range(len(jaxpr.outvars)))):
+        return jaxpr
+    return jaxpr.replace(invars=[jaxpr.invars[i] for i in ins], outvars=[jaxpr.outvars[i] for i in outs])
 
 
 def fixpoint(step: Callable[[Mask], Sequence[bool]], mask: Sequence[bool]) -> Mask:
@@ -51,15 +74,9 @@ def fixpoint(step: Callable[[Mask], Sequence[bool]], mask: Sequence[bool]) -> Ma
         mask = after
 
 
-@kept
-def regrouped(jaxpr: Jaxpr, ins: tuple[int, ...], outs: tuple[int, ...]) -> Jaxpr:
-    """The program with these inputs and outputs of its own, in this order."""
-    return jaxpr.replace(invars=[jaxpr.invars[i] for i in ins], outvars=[jaxpr.outvars[i] for i in outs])
-
-
 def dependent(jaxpr: Jaxpr, marked: Sequence[bool]) -> set[Any]:
     """The variables that depend on the marked inputs."""
-    found: set[Any] = {v for v, mark in zip(jaxpr.invars, marked, strict=True) if mark}
+    found: set[Any] = set(compress(jaxpr.invars, marked))
     for eqn in jaxpr.eqns:
         if not found.isdisjoint(eqn.inputs):
             found.update(eqn.outvars)
@@ -68,7 +85,7 @@ def dependent(jaxpr: Jaxpr, marked: Sequence[bool]) -> set[Any]:
 
 def readers(jaxpr: Jaxpr, used: Sequence[bool]) -> Mask:
     """Which inputs the used outputs depend on."""
-    found: set[Any] = {v for v, use in zip(jaxpr.outvars, used, strict=True) if use}
+    found: set[Any] = set(compress(jaxpr.outvars, used))
     for eqn in reversed(jaxpr.eqns):
         if not found.isdisjoint(eqn.outvars):
             found.update(eqn.inputs)
@@ -87,38 +104,33 @@ def spread(mask: Sequence[bool], items: Sequence[Any]) -> list[Any]:
 
 # ---- meaning ----
 
-def stacked_type(type: ArrayType, length: int) -> ArrayType:
-    """The type of the values of all steps."""
-    return type.update(shape=(length, *type.shape))
-
-
 def _type(*types: ArrayType, jaxpr: Jaxpr, length: int, num_consts: int, num_carry: int, **loop: Any) -> Any:
-    fixed = num_consts + num_carry
-    wanted = [t if i < fixed else stacked_type(t, length) for i, t in enumerate(jaxpr.in_types)]
-    carries = zip(jaxpr.in_types[num_consts:fixed], jaxpr.out_types, strict=False)
-    if len(wanted) != len(types) or not all([t.matches(u) for t, u in zip(types, wanted, strict=True)]):
-        raise MinijaxTypeError(f"scan of {length} steps: its program takes ({', '.join(map(repr, wanted))}), but is "
-                               f"given ({', '.join(map(repr, types))}).")
-    if len(jaxpr.outvars) < num_carry or not all([t.matches(u) for t, u in carries]):
-        raise MinijaxTypeError(f"scan: its program takes {num_carry} carries {jaxpr.in_types[num_consts:fixed]} and "
-                               f"gives {jaxpr.out_types}. It must give the carries first, of the same types.")
-    return (*jaxpr.out_types[:num_carry], *[stacked_type(t, length) for t in jaxpr.out_types[num_carry:]])
+    ins, outs = kinds_of(jaxpr, num_consts, num_carry)
+
+    def whole(t: ArrayType, kind: int) -> ArrayType:
+        return t.update(shape=(length, *t.shape)) if kind == STEP else t
+
+    results = tuple(map(whole, jaxpr.out_types, outs))
+    given, wanted = [*types, *results[:num_carry]], list(map(whole, jaxpr.in_types, ins))
+    wanted += wanted[num_consts: num_consts + num_carry]
+    if len(given) != len(wanted) or not all([t.matches(u) for t, u in zip(given, wanted, strict=True)]):
+        raise MinijaxTypeError(f"scan of {length} steps: its inputs and final carries are {tuple(given)} where its "
+                               f"program takes {tuple(wanted)}{at_line()}.")
+    return results
 
 
 def _eval(*arrays: Any, jaxpr: Jaxpr, length: int, reverse: bool, num_consts: int, num_carry: int, **loop: Any) -> Any:
     consts, carry, xs = split_list(arrays, num_consts, num_carry)
     ys = [np.zeros((length, *t.shape), numpy_dtype(t.dtype)) for t in jaxpr.out_types[num_carry:]]
     for i in reversed(range(length)) if reverse else range(length):
-        outs = run_numpy(jaxpr, [*consts, *carry, *[x[i] for x in xs]])
-        carry = outs[:num_carry]
-        for y, out in zip(ys, outs[num_carry:], strict=True):
-            y[i] = out
+        carry, y = split_list(run_numpy(jaxpr, [*consts, *carry, *[x[i] for x in xs]]), num_carry)
+        for stack, value in zip(ys, y, strict=True):
+            stack[i] = value
     return [*carry, *ys]
 
 
 def _cost(*types: ArrayType, jaxpr: Jaxpr, length: int, **loop: Any) -> int:
-    """Operations of the program, times the number of steps."""
-    return length * program_cost(*types, jaxpr=jaxpr)
+    return length * program_cost(jaxpr=jaxpr)  # that of the program, for each step
 
 
 # ---- forward mode ----
@@ -127,53 +139,43 @@ def carried(transform: Callable[..., Any], jaxpr: Jaxpr, nonzero: Sequence[bool]
             num_carry: int) -> tuple[Any, Mask]:
     """`jvp_program` or `linearize_program` of a body, and which inputs have tangents: its carries at their fixpoint."""
     consts, init, xs = split_list(nonzero, num_consts, num_carry)
-    carry = fixpoint(lambda mask: transform(jaxpr, (*consts, *mask, *xs))[-1][:num_carry], init)
-    found = transform(jaxpr, (*consts, *carry, *xs))
-    if found[-1][:num_carry] != carry:
-        force = (*carry, *[False] * (len(jaxpr.outvars) - num_carry))
-        found = transform(jaxpr, (*consts, *carry, *xs), force)
-    return found, (*consts, *carry, *xs)
+
+    def at(mask: Mask) -> Any:
+        return transform(jaxpr, (*consts, *mask, *xs), (*mask, *[False] * (len(jaxpr.outvars) - num_carry)))
+
+    carry = fixpoint(lambda mask: at(mask)[-1][:num_carry], init)
+    return at(carry), (*consts, *carry, *xs)
 
 
-def interleaved(firsts: Sequence[Sequence[Any]], seconds: Sequence[Sequence[Any]]) -> list[Any]:
-    """The first groups of both, then the second groups of both, and so on, as one list."""
-    return [x for pair in zip(firsts, seconds, strict=True) for group in pair for x in group]
+def _tangents(nonzero: Mask, tangents: Sequence[Any], primals: Sequence[Any]) -> list[Any]:
+    return [instantiate(t, x) for t, x in compress(zip(tangents, primals, strict=True), nonzero)]
 
 
 def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, num_consts: int, num_carry: int,
          **loop: Any) -> Any:
+    ins, outs = kinds_of(jaxpr, num_consts, num_carry)
     marks = [t is not zero for t in tangents]
     (program, out_nonzero), nonzero = carried(jvp_program, jaxpr, marks, num_consts, num_carry)
-    dots = [instantiate(t, x) for n, t, x in zip(nonzero, tangents, primals, strict=True) if n]
-    counts, own = (num_consts, num_carry), [sum(group) for group in split_list(nonzero, num_consts, num_carry)[:2]]
-    size, outs = len(primals), len(jaxpr.outvars)
-    in_order = interleaved(split_list(range(size), *counts), split_list(range(size, len(program.invars)), *own))
-    out_order = interleaved(split_list(range(outs), num_carry),
-                            split_list(range(outs, len(program.outvars)), own[1]))
-    args = interleaved(split_list(primals, *counts), split_list(dots, *own))
-    body = regrouped(program, tuple(in_order), tuple(out_order))
-    results = scan_p.bind(*args, jaxpr=body, num_consts=num_consts + own[0], num_carry=num_carry + own[1], **loop)
-    placed = dict(zip(out_order, results, strict=True))
-    flat = [placed[i] for i in range(len(results))]
-    return flat[:outs], spread(out_nonzero, flat[outs:])
+    found = bind_scan(program, [*primals, *_tangents(nonzero, tangents, primals)], [*ins, *compress(ins, nonzero)],
+                      [*outs, *compress(outs, out_nonzero)], **loop)
+    return found[: len(outs)], spread(out_nonzero, found[len(outs):])
 
 
 # ---- linearize: a scan of what is known, and a linear scan over its residuals ----
 
 class SplitBody(NamedTuple):
-    """A body in two, and where each residual of `linear` is found.
+    """A body in two.
 
     `invariant`: consts -> residuals that no step changes, computed once.
-    `known`: (invariants, consts, carries, x) -> the body's results, and residuals that differ from step to step.
-    `linear`: (fixed residuals, tangents of consts, of carries, stacked residuals, tangents of xs) -> tangents.
-    A place is ('const' | 'invariant' | 'x' | 'y', number): nothing is copied that is at hand.
+    `known`: (invariants, inputs) -> outputs, and residuals that each step makes.
+    `linear`: (residuals, non-zero tangents of the inputs) -> non-zero tangents of the outputs.
+    `residuals`: where each one is: ('input' | 'output' | 'invariant', number); nothing is copied that is at hand.
     """
 
     invariant: Jaxpr
     known: Jaxpr
     linear: Jaxpr
-    fixed: tuple[tuple[str, int], ...]
-    stacked: tuple[tuple[str, int], ...]
+    residuals: tuple[tuple[str, int], ...]
     nonzero: Mask
     out_nonzero: Mask
 
@@ -182,89 +184,83 @@ class SplitBody(NamedTuple):
 def split_body(jaxpr: Jaxpr, marks: Mask, num_consts: int, num_carry: int) -> SplitBody:
     """Split the body of a scan, of whose inputs the marked ones have tangents."""
     split, nonzero = carried(linearize_program, jaxpr, marks, num_consts, num_carry)
-    known, linear = split.known, split.linear
-    consts, _, xs = split_list(known.invars, num_consts, num_carry)
-    changing = dependent(known, [i >= num_consts for i in range(len(known.invars))])
-    ys = list(known.outvars[num_carry: len(jaxpr.outvars)])
-    same = list(known.constvars)
+    known, (ins, _) = split.known, kinds_of(jaxpr, num_consts, num_carry)
+    changing = dependent(known, [kind != CONST for kind in ins])
+    ys, same = [None] * num_carry + list(known.outvars[num_carry: len(jaxpr.outvars)]), list(known.constvars)
     places = []
     for where, i in split.residuals:
-        v = known.invars[i] if where == "input" else known.outvars[i]
-        kind, group = (("const", consts) if v in consts else ("x", xs) if v in xs
-                       else ("y", ys) if v in changing else ("invariant", same))
-        if v not in group:
-            group.append(v)
-        places.append((kind, group.index(v)))
-    stacks = [kind in ("x", "y") for kind, _ in places]
-    counts = [sum(group) for group in split_list(nonzero, num_consts, num_carry)]
-    fixed_r, stacked_r = partition_list(stacks, range(len(places)))
-    consts_t, carry_t, xs_t = split_list(range(len(places), len(linear.invars)), *counts[:2])
-    order = (*fixed_r, *consts_t, *carry_t, *stacked_r, *xs_t)
-    invariant, step = hoisted(known.replace(outvars=[*known.outvars[:num_carry], *ys]), changing, same, num_consts)
-    return SplitBody(invariant, step, regrouped(linear, order, tuple(range(len(linear.outvars)))),
-                     *map(tuple, partition_list(stacks, places)), nonzero, split.out_nonzero)
+        if where == "output" or ins[i] == CARRY:
+            v = known.invars[i] if where == "input" else known.outvars[i]
+            where, group = ("output", ys) if v in changing else ("invariant", same)
+            group += [] if v in group else [v]
+            i = group.index(v)
+        places.append((where, i))
+    invariant, step = hoisted(known.replace(outvars=[*known.outvars[:num_carry], *ys[num_carry:]]), changing, same)
+    return SplitBody(invariant, step, split.linear, tuple(places), nonzero, split.out_nonzero)
 
 
-def hoisted(jaxpr: Jaxpr, changing: set[Any], same: list[Any], num_consts: int) -> tuple[Jaxpr, Jaxpr]:
-    """The program of consts that computes the variables `same`, and the rest of `jaxpr`, which takes them first."""
+def hoisted(jaxpr: Jaxpr, changing: set[Any], same: list[Any]) -> tuple[Jaxpr, Jaxpr]:
+    """The program that computes the variables `same`, which do not change, and the rest, which takes them first."""
     steady = [eqn for eqn in jaxpr.eqns if changing.isdisjoint(eqn.outvars) and not eqn.op.effects_of(eqn.params)]
     made = [v for eqn in steady if not set(same).isdisjoint(eqn.outvars) for v in eqn.outvars]
     same += [v for v in made if v not in same]
-    invariant = dce(jaxpr.replace(invars=jaxpr.invars[:num_consts], eqns=steady, outvars=same))
+    invariant = dce(jaxpr.replace(invars=[v for v in jaxpr.invars if v not in changing], eqns=steady, outvars=same))
     rest = [eqn for eqn in jaxpr.eqns if not set(made).intersection(eqn.outvars)]
     return invariant, dce(jaxpr.replace(constvars=(), consts=(), invars=[*same, *jaxpr.invars], eqns=rest))
-
-
-def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, checkpoint: int | None = None,
-               **params: Any) -> Any:
-    if checkpoint is not None:
-        return linearize_checkpointed(primals, tangents, checkpoint=checkpoint, **params)
-    return linearize_stacked(primals, tangents, **params)
 
 
 def linearize_stacked(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, num_consts: int,
                       num_carry: int, **loop: Any) -> Any:
     """The linearize rule that keeps the residuals of every step."""
+    ins, outs = kinds_of(jaxpr, num_consts, num_carry)
     body = split_body(jaxpr, tuple([t is not zero for t in tangents]), num_consts, num_carry)
-    consts, init, xs = split_list(primals, num_consts, num_carry)
-    same = run_program(body.invariant, *consts)
-    carries, ys = bind_scan(body.known, [*same, *consts], init, xs, **loop)
-    at = {"const": consts, "invariant": same, "x": xs, "y": ys}
-    fixed, stacked = ([at[kind][i] for kind, i in places] for places in (body.fixed, body.stacked))
-    dots = [instantiate(t, x) if n else zero for n, t, x in zip(body.nonzero, tangents, primals, strict=True)]
-    consts_t, init_t, xs_t = map(present, split_list(dots, num_consts, num_carry))
-    carries_t, ys_t = bind_scan(body.linear, [*fixed, *consts_t], init_t, [*stacked, *xs_t], **loop)
-    return [*carries, *ys[: len(jaxpr.outvars) - num_carry]], spread(body.out_nonzero, [*carries_t, *ys_t])
+    same = run_program(body.invariant, *primals[:num_consts])
+    found = bind_scan(body.known, [*same, *primals], [CONST] * len(same) + ins,
+                      outs + [STEP] * (len(body.known.outvars) - len(outs)), **loop)
+    at = {"input": primals, "output": found, "invariant": same}
+    kinds = {"input": ins, "output": [STEP] * len(found), "invariant": [CONST] * len(same)}
+    dots = bind_scan(
+        body.linear, [*[at[where][i] for where, i in body.residuals], *_tangents(body.nonzero, tangents, primals)],
+        [*[kinds[where][i] for where, i in body.residuals], *compress(ins, body.nonzero)],
+        [*compress(outs, body.out_nonzero)], **loop)
+    return found[: len(outs)], spread(body.out_nonzero, dots)
 
 
-# `calls/reverse_loop.py` puts the rule here that keeps no more than `checkpoint` carries.
-linearize_checkpointed: Callable[..., Any] = lambda primals, tangents, checkpoint, **params: linearize_stacked(
-    primals, tangents, **params)
+# `calls/reverse_loop.py` adds the rule that keeps no more carries than the parameter `checkpoint` says.
+linearize_rules: dict[str, Callable[..., Any]] = {}
+
+
+def _linearize(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
+    rule = linearize_rules.get("checkpoint") if params.get("checkpoint") is not None else None
+    return (rule or linearize_stacked)(primals, tangents, **params)
 
 
 # ---- transpose: the steps in the other order; cotangents of consts are carries that grow ----
 
 def _transpose(cts: Sequence[Any], *args: Any, jaxpr: Jaxpr, num_consts: int, num_carry: int, length: int,
                reverse: bool, unroll: int, checkpoint: int | None = None) -> list[Any]:
-    linear = [type(x) is Linear for x in args]
-    consts_l, init_l, xs_l = split_list(linear, num_consts, num_carry)
-    carry_l = fixpoint(lambda mask: _outputs_of(jaxpr, (*consts_l, *mask, *xs_l))[:num_carry], init_l)
+    ins, outs = kinds_of(jaxpr, num_consts, num_carry)
+    consts_l, init_l, xs_l = split_list([type(x) is Linear for x in args], num_consts, num_carry)
+    carry_l = fixpoint(lambda mask: outputs_of(jaxpr, (*consts_l, *mask, *xs_l))[:num_carry], init_l)
+    linear = (*consts_l, *carry_l, *xs_l)
     if not all(carry_l):
-        return _transpose_mixed(cts, args, carry_l, jaxpr=jaxpr, num_consts=num_consts, num_carry=num_carry,
-                                length=length, reverse=reverse, unroll=unroll)
-    nonzero = tuple([ct is not zero for ct in cts])
-    body, needs, gives, grow = transposed_body(jaxpr, (*consts_l, *carry_l, *xs_l), nonzero, num_consts, num_carry)
-    consts, _, xs = split_list(args, num_consts, num_carry)
-    filled = [zeros_of(t) if n and ct is zero else ct for n, ct, t in zip(needs, cts, jaxpr.out_types, strict=False)]
-    totals, found = bind_scan(
-        body, [x for x in consts if type(x) is not Linear], [*map(zeros_of, grow), *present(filled)],
-        [*[x for x in xs if type(x) is not Linear], *present(cts[num_carry:])],
+        stacks = known_carries(jaxpr, args, linear, ins, length=length, reverse=reverse, unroll=unroll)
+        args = tuple([stacks.get(i, x) for i, x in enumerate(args)])
+        ins = [STEP if i in stacks else kind for i, kind in enumerate(ins)]
+    body, needs, gives = transposed_body(jaxpr, linear, tuple([ct is not zero for ct in cts]), num_consts, num_carry)
+    totals = [zeros_of(v.type) for v in body.invars[: sum(gives[: sum(consts_l)])]]
+    filled = [zeros_of(t) if ct is zero else ct for ct, t in compress(zip(cts, jaxpr.out_types, strict=True), needs)]
+    known = [not is_linear for is_linear in linear]
+    found = bind_scan(
+        body, [*totals, *compress(args, known), *filled],
+        [CARRY] * len(totals) + [*compress(ins, known), *compress(outs, needs)],
+        [max(kind, CARRY) for kind in compress(compress(ins, linear), gives)],
         length=length, reverse=not reverse, unroll=unroll)
-    every = merge_lists((*consts_l, *carry_l, *xs_l), [None] * len(args), spread(gives, [*totals, *found]))
-    return [ct if is_linear else None for ct, is_linear in zip(every, linear, strict=True)]
+    every = merge_lists(linear, [None] * len(args), spread(gives, found))
+    return [ct if type(x) is Linear else None for ct, x in zip(every, args, strict=True)]
 
 
-def _outputs_of(jaxpr: Jaxpr, marked: Sequence[bool]) -> list[bool]:
+def outputs_of(jaxpr: Jaxpr, marked: Sequence[bool]) -> list[bool]:
     """Which outputs depend on the marked inputs."""
     found = dependent(jaxpr, marked)
     return [v in found for v in jaxpr.outvars]
@@ -272,65 +268,58 @@ def _outputs_of(jaxpr: Jaxpr, marked: Sequence[bool]) -> list[bool]:
 
 @kept
 def transposed_body(jaxpr: Jaxpr, linear: Mask, nonzero: Mask, num_consts: int,
-                    num_carry: int) -> tuple[Jaxpr, Mask, Mask, list[ArrayType]]:
-    """The body that runs backwards, which carries have cotangents, which linear inputs get one, and the totals' types.
+                    num_carry: int) -> tuple[Jaxpr, Mask, Mask]:
+    """The body that runs backwards, which outputs it takes cotangents of, and which linear inputs it gives those of.
 
-    (known consts | totals, cotangents of carries | known xs, cotangents of ys)
-        -> (totals, cotangents of carries | cotangents of xs); a total is that of the cotangents of a const
+    (totals, known inputs, cotangents) -> (totals, cotangents of carries and xs); the totals are those of consts.
     """
     end = num_consts + num_carry
-    carry = fixpoint(lambda mask: readers(jaxpr, (*mask, *nonzero[num_carry:]))[num_consts:end], nonzero[:num_carry])
-    force = [num_consts <= i < end and carry[i - num_consts] for i in range(len(linear))]
-    program, gives = transpose_program(jaxpr, linear, (*carry, *nonzero[num_carry:]), tuple(force))
-    known = [group.count(False) for group in split_list(linear, num_consts, num_carry)]
-    consts, xs, carry_cts, y_cts = split_list(program.invars, known[0], known[2], sum(carry))
-    parts, befores, x_cts = split_list(program.outvars, sum(gives[: num_consts - known[0]]), sum(carry))
-    grow = [atom.type for atom in parts]
-    before, after = [list(map(Var, grow)) for _ in range(2)]
+
+    def step(mask: Mask) -> list[bool]:
+        asked = readers(jaxpr, (*mask, *nonzero[num_carry:]))[num_consts:end]
+        return [a and b for a, b in zip(asked, linear[num_consts:end], strict=True)]
+
+    carry = fixpoint(step, [a and b for a, b in zip(nonzero, linear[num_consts:end], strict=False)])
+    needs = (*carry, *nonzero[num_carry:])
+    force = (*[False] * num_consts, *carry, *[False] * (len(linear) - end))
+    program, gives = transpose_program(jaxpr, linear, needs, force)
+    parts, rest = split_list(program.outvars, sum(gives[: sum(linear[:num_consts])]))
+    before, after = [[Var(part.type) for part in parts] for _ in range(2)]
     sums = [Equation(add_p, (x, part), (y,), {}) for x, part, y in zip(before, parts, after, strict=True)]
-    body = program.replace(invars=[*consts, *before, *carry_cts, *xs, *y_cts], eqns=[*program.eqns, *sums],
-                           outvars=[*after, *befores, *x_cts])
-    return body, carry, gives, grow
+    body = program.replace(invars=[*before, *program.invars], eqns=[*program.eqns, *sums], outvars=[*after, *rest])
+    return body, needs, gives
 
 
-def _transpose_mixed(cts: Sequence[Any], args: Sequence[Any], carry_l: Mask, *, jaxpr: Jaxpr, num_consts: int,
-                     num_carry: int, **loop: Any) -> list[Any]:
-    """Carries that depend on nothing linear are computed first; what they are in each step is known then."""
-    numbers = split_list(range(len(args)), num_consts, num_carry)
-    consts, init, xs = [[i for i in group if type(args[i]) is not Linear] for group in numbers]
-    init = [i for i, is_linear in zip(numbers[1], carry_l, strict=True) if not is_linear]
-    fixed, moving = partition_list(carry_l, range(num_carry))
-    known = dce(jaxpr.replace(invars=[jaxpr.invars[i] for i in (*consts, *init, *xs)], outvars=[
-        *[jaxpr.outvars[i] for i in fixed], *[jaxpr.invars[i] for i in init]]))
-    _, befores = bind_scan(known, *[[args[i] for i in group] for group in (consts, init, xs)], **loop)
-    carry = [numbers[1][i] for i in moving]
-    body = regrouped(jaxpr, (*numbers[0], *carry, *init, *numbers[2]), (*moving, *range(num_carry, len(cts))))
-    found = _transpose([*[cts[i] for i in moving], *cts[num_carry:]],
-                       *[args[i] for i in (*numbers[0], *carry)], *befores, *[args[i] for i in numbers[2]],
-                       jaxpr=body, num_consts=num_consts, num_carry=len(carry), **loop)
-    placed = dict(zip([*numbers[0], *carry, *init, *numbers[2]], found, strict=True))
-    return [placed[i] for i in range(len(args))]
+def known_carries(jaxpr: Jaxpr, args: Sequence[Any], linear: Mask, ins: list[int], **loop: Any) -> dict[int, Any]:
+    """Carries that depend on nothing linear, computed first: their values in every step, by input number."""
+    known = [i for i, is_linear in enumerate(linear) if not is_linear]
+    carry = [i for i in known if ins[i] == CARRY]
+    program = dce(jaxpr.replace(invars=[jaxpr.invars[i] for i in known], outvars=[
+        *[jaxpr.outvars[i - ins.count(CONST)] for i in carry], *[jaxpr.invars[i] for i in carry]]))
+    found = bind_scan(program, [args[i] for i in known], [ins[i] for i in known],
+                      [CARRY] * len(carry) + [STEP] * len(carry), **loop)
+    return dict(zip(carry, found[len(carry):], strict=True))
 
 
 # ---- batch ----
 
 def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, jaxpr: Jaxpr, num_consts: int,
            num_carry: int, **loop: Any) -> Any:
-    (consts, init, xs), (consts_a, init_a, xs_a) = [split_list(g, num_consts, num_carry) for g in (args, axes)]
-    xs = [moveaxis(x, 0, 1) if axis == 0 else x for x, axis in zip(xs, xs_a, strict=True)]
-    inner_a = [None if axis is None else max(axis - 1, 0) for axis in xs_a]
+    ins, outs = kinds_of(jaxpr, num_consts, num_carry)
+    consts_a, init_a, xs_a = split_list(axes, num_consts, num_carry)
+    inner = [None if axis is None else max(axis - 1, 0) for axis in xs_a]
 
-    def batched(mask: Mask, force: Mask | None = None) -> Any:
-        return batch_program(jaxpr, size, (*consts_a, *[0 if m else None for m in mask], *inner_a), force)
+    def batched(mask: Mask) -> Any:
+        force = (*mask, *[False] * (len(outs) - num_carry))
+        return batch_program(jaxpr, size, (*consts_a, *[0 if m else None for m in mask], *inner), force)
 
-    carry = fixpoint(lambda mask: [a is not None for a in batched(mask)[1][:num_carry]],
-                     [a is not None for a in init_a])
+    carry = fixpoint(lambda mask: [axis == 0 for axis in batched(mask)[1][:num_carry]],
+                     [axis is not None for axis in init_a])
     program, out_axes = batched(carry)
-    if [a is not None for a in out_axes[:num_carry]] != list(carry):
-        program, out_axes = batched(carry, (*carry, *[False] * (len(out_axes) - num_carry)))
-    init = [place_axis(x, size, a, 0) if b else x for b, x, a in zip(carry, init, init_a, strict=True)]
-    carries, ys = bind_scan(program, consts, init, xs, **loop)
-    return [*carries, *ys], [*out_axes[:num_carry], *[None if a is None else 1 for a in out_axes[num_carry:]]]
+    wanted = (*consts_a, *[0 if b else None for b in carry], *[None if axis is None else max(axis, 1) for axis in xs_a])
+    placed = [x if a is None else place_axis(x, size, axis, a) for x, axis, a in zip(args, axes, wanted, strict=True)]
+    found = bind_scan(program, placed, ins, outs, **loop)
+    return found, [1 if kind == STEP and axis is not None else axis for axis, kind in zip(out_axes, outs, strict=True)]
 
 
 # ---- dead code ----
@@ -338,13 +327,12 @@ def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, jaxpr:
 def _dce(used: Mask, live: Callable[..., Any], *, jaxpr: Jaxpr, num_consts: int, num_carry: int, **loop: Any) -> Any:
     end = num_consts + num_carry
     carry = fixpoint(lambda mask: live(jaxpr, (*mask, *used[num_carry:]))[1][num_consts:end], used[:num_carry])
-    kept = (*carry, *used[num_carry:])
-    body, needed = live(jaxpr, kept)
+    kept_outs = (*carry, *used[num_carry:])
+    body, needed = live(jaxpr, kept_outs)
     needed = (*needed[:num_consts], *carry, *needed[end:])
-    if not all(needed):
-        body = regrouped(body, tuple([i for i, need in enumerate(needed) if need]), tuple(range(len(body.outvars))))
-    return needed, kept, {"jaxpr": body, "num_consts": sum(needed[:num_consts]), "num_carry": sum(carry), **loop}
+    body = regrouped(body, tuple(compress(range(len(needed)), needed)), tuple(range(len(body.outvars))))
+    return needed, kept_outs, {"jaxpr": body, "num_consts": sum(needed[:num_consts]), "num_carry": sum(carry), **loop}
 
 
 scan_p = CallOp("scan", type=_type, eval=_eval, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch,
-                cost=_cost, dce=_dce, traits={"loop"})
+                cost=_cost, dce=_dce, traits={"control"})

@@ -13,7 +13,7 @@ from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
 from minijax.calls.jit import Traced, trace_cache
 from minijax.calls.names import function_name
-from minijax.calls.scan import bind_scan
+from minijax.calls.scan import scan_p
 from minijax.calls.static import no_static
 from minijax.config import state
 from minijax.errors import MinijaxTypeError, MinijaxValueError, ShapeError, TreeError
@@ -49,7 +49,8 @@ def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None, le
     if checkpoint is not None:
         loop["checkpoint"] = operator.index(checkpoint)
     carry, traced, y_tree = _trace(f, carry, init_tree, steps, xs_tree)
-    carries, ys = bind_scan(traced.jaxpr, traced.captured, carry, steps, **loop)
+    outs = scan_p.bind(*traced.captured, *carry, *steps, jaxpr=traced.jaxpr, num_consts=len(traced.captured), num_carry=len(carry), **loop)
+    carries, ys = outs[:len(carry)], outs[len(carry):]
     return init_tree.unflatten(carries), y_tree.unflatten(ys)
 
 
