@@ -200,7 +200,7 @@ def _dce(used: Mask, live: Callable[..., tuple[Jaxpr, Mask]], *, branches: Branc
     pruned = [live(branch, used) for branch in branches]
     needed = union(mask for _, mask in pruned)
     programs = tuple([narrowed(program, needed) for program, _ in pruned])
-    return (True, *needed), used, {"branches": programs}
+    return (True, *needed), used, {"branches": branches if programs == branches else programs}
 
 
 cond_p = CallOp("cond", type=_type, eval=_eval, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch,

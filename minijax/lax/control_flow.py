@@ -12,6 +12,7 @@ from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
 from minijax.calls.cond import cond_p, taken_branch
 from minijax.calls.names import function_name
+from minijax.calls.reverse_loop import SLOTS
 from minijax.calls.while_loop import while_p
 from minijax.config import state
 from minijax.errors import ConcretizationTypeError, MinijaxTypeError, MinijaxValueError
@@ -132,12 +133,15 @@ def _run_one(who: str, index: Any, functions: dict[str, Callable[..., Any]], ope
 # ---- loops ----
 
 @boundary
-def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any) -> Any:
+def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any, *,
+               checkpoint: int = SLOTS) -> Any:
     """Run `val = body_fun(val)` from `init_val` on, as long as `cond_fun(val)` is true; the last `val`.
 
     `val` is a pytree that keeps its structure and types; a Python scalar takes the type that the body gives it.
     `cond_fun` returns a bool scalar.  Under vmap the loop runs until the last example is done; those that
-    are done stand still.  Raises `TreeError` and `MinijaxTypeError` for a carry that changes.
+    are done stand still.  The gradient keeps `val` before at most `checkpoint` of the steps and computes the
+    others again.  Raises `TreeError` and `MinijaxTypeError` for a carry that changes, `MinijaxValueError` for
+    a `checkpoint` below 1.
 
     >>> while_loop(lambda x: x < 100.0, lambda x: x * 2.0, 3.0)
     Array(192., dtype=float32, weak_type=True)
@@ -166,8 +170,20 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
     init = [x if typeof(x) == t else convert_element_type(x, t.dtype, t.weak_type)
             for x, t in zip(leaves, types, strict=True)]
     outs = while_p.bind(*test.captured, *body.captured, *init, cond_jaxpr=test.jaxpr, cond_nconsts=len(test.captured),
-                        body_jaxpr=retyped(body.jaxpr, types), body_nconsts=len(body.captured))
+                        body_jaxpr=retyped(body.jaxpr, types), body_nconsts=len(body.captured),
+                        **kept_states("while_loop", checkpoint))
     return tree.unflatten(outs)
+
+
+def kept_states(name: str, checkpoint: Any) -> dict[str, int]:
+    """The parameter of a loop that bounds the number of states its gradient keeps; none for the default."""
+    if isinstance(checkpoint, bool) or not isinstance(checkpoint, (int, np.integer)):
+        raise MinijaxTypeError(f"{name}: checkpoint is {checkpoint!r}, not a number of states to keep. "
+                               "Pass an int, or leave it out.")
+    if checkpoint < 1:
+        raise MinijaxValueError(f"{name}: checkpoint={checkpoint} keeps no state to start from{at_line()}. "
+                                "Pass 1 or more.")
+    return {"checkpoint": int(checkpoint)} if checkpoint != SLOTS else {}
 
 
 def _python_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], val: Any) -> Any:
@@ -199,7 +215,8 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
             for i in range(first, last):
                 init_val = body_fun(i, init_val)
             return init_val
-        start = convert_element_type(first, _common_bound(lower, upper), typeof(lower).weak_type)
+        dtype = _common_bound(lower, upper)
+        start = convert(first, dtype, typeof(lower).weak_type and typeof(lower).dtype == dtype)
         (_, val), _ = scan(_steps(body_fun, "scan"), (start, init_val), None, max(last - first, 0),
                            unroll=1 if unroll is None else unroll)
         return val
