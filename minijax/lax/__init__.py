@@ -32,7 +32,10 @@ from minijax.lax.enums import (AccuracyMode, FftType, Precision, PrecisionLike, 
                                RoundingMethod, Tolerance)
 from minijax.lax.fourier import fft
 from minijax.lax.generators import optimization_barrier, rng_bit_generator, rng_uniform
-from minijax.lax.loops import scan
+from minijax.lax.loops import associative_scan, map, scan
+from minijax.lax.parallel import (all_gather, all_to_all, axis_index, axis_size, pbroadcast, pmax, pmean, pmin,
+                                  ppermute, pshuffle, psum, psum_scatter, pswapaxes, ragged_all_to_all)
+from minijax.lax.ragged import ragged_dot, ragged_dot_general
 from minijax.lax.reductions import (argmax, argmin, batch_matmul, cumlogsumexp, cummax, cummin, cumprod, cumsum, dot,
                                     dot_general, reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod,
                                     reduce_sum, reduce_xor, scaled_dot, sort, sort_key_val)
@@ -43,6 +46,7 @@ from minijax.lax.slicing import (dynamic_index_in_dim, dynamic_slice, dynamic_sl
                                  scatter_min, scatter_mul, scatter_sub, slice, slice_in_dim)
 from minijax.lax.special import (bessel_i0e, bessel_i1e, betainc, digamma, igamma, igamma_grad_a, igammac, lgamma,
                                  mulhi, polygamma, random_gamma_grad, zeta)
+from minijax.lax.solves import custom_linear_solve, custom_root
 from minijax.lax.structural import (broadcast, broadcast_in_dim, broadcast_like, broadcast_shapes, broadcast_to_rank,
                                     broadcasted_iota, collapse, concatenate, dtype, empty, expand_dims, full, full_like,
                                     iota, pad, reshape, rev, split, squeeze, stack, tile, transpose, unstack)
@@ -50,6 +54,7 @@ from minijax.lax.windows import reduce, reduce_window, reduce_window_shape_tuple
 from minijax.ops.dot import DimensionNumbers as DotDimensionNumbers
 from minijax.ops.indexing import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
 from minijax.ops.precision import DotAlgorithm, DotAlgorithmPreset
+from minijax.ops.ragged import RaggedDotDimensionNumbers
 
 __all__ = sorted(name for name, value in globals().items()
                  if not name.startswith("_") and not isinstance(value, _ModuleType))
