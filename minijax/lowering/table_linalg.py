@@ -5,7 +5,76 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
+from jax import lax
+from jax.lax import linalg
+
 from minijax.ir.op import Op
+from minijax.ops import orthogonal, solving, spectral
+
+
+def _cholesky(x: Any) -> Any:
+    return linalg.cholesky(x, symmetrize_input=False)
+
+
+def _cholesky_update(r: Any, w: Any) -> Any:
+    """JAX's takes no stacks."""
+    if r.ndim == 2:
+        return linalg.cholesky_update(r, w)
+    *stack, n = w.shape
+    flat = r.reshape(-1, n, n), w.reshape(-1, n)
+    return lax.map(lambda one: linalg.cholesky_update(*one), flat).reshape(*stack, n, n)
+
+
+def _choice(enumeration: Any, name: str | None) -> Any:
+    return None if name is None else enumeration[name.upper()]
+
+
+def _eigh(x: Any, *, algorithm: str | None, subset_by_index: Any, **params: Any) -> Any:
+    """JAX computes a subset on TPUs only."""
+    implementation, chosen = _choice(linalg.EighImplementation, algorithm), slice(*subset_by_index or (None,))
+    v, w = linalg.eigh(x, symmetrize_input=False, implementation=implementation, **params)
+    return v[..., chosen], w[..., chosen]
+
+
+def _eig(x: Any, *, implementation: str | None, **params: Any) -> Any:
+    return linalg.eig(x, implementation=_choice(linalg.EigImplementation, implementation), **params)
+
+
+def _svd(x: Any, *, algorithm: str | None, compute_uv: bool, subset_by_index: Any, **params: Any) -> Any:
+    outs = linalg.svd(x, algorithm=_choice(linalg.SvdAlgorithm, algorithm), compute_uv=compute_uv, **params)
+    u, s, vh = outs if compute_uv else (None, outs, None)
+    if subset_by_index not in (None, (0, min(x.shape[-2:]))):
+        chosen = slice(*subset_by_index)
+        s, (u, vh) = s[..., chosen], (u[..., chosen], vh[..., chosen, :]) if compute_uv else (u, vh)
+    return (s, u, vh) if compute_uv else s
+
+
+def _geqrf(x: Any) -> Any:
+    factors, taus = jnp.linalg.qr(x, mode="raw")
+    return factors.mT, taus
+
+
+def _lu_pivots_to_permutation(pivots: Any, *, permutation_size: int) -> Any:
+    return linalg.lu_pivots_to_permutation(pivots, permutation_size)
+
 
 rules: dict[Op, Callable[..., Any]] = {
+    solving.triangular_solve_p: linalg.triangular_solve,
+    solving.tridiagonal_solve_p: linalg.tridiagonal_solve,
+    solving.lu_p: linalg.lu,
+    solving.lu_pivots_to_permutation_p: _lu_pivots_to_permutation,
+    solving.cholesky_p: _cholesky,
+    solving.cholesky_update_p: _cholesky_update,
+    solving.symmetric_product_p: linalg.symmetric_product,
+    orthogonal.qr_p: linalg.qr,
+    orthogonal.geqrf_p: _geqrf,
+    orthogonal.householder_product_p: linalg.householder_product,
+    orthogonal.ormqr_p: linalg.ormqr,
+    spectral.eigh_p: _eigh,
+    spectral.eig_p: _eig,
+    spectral.svd_p: _svd,
+    spectral.schur_p: linalg.schur,
+    spectral.hessenberg_p: linalg.hessenberg,
+    spectral.tridiagonal_p: linalg.tridiagonal,
 }
