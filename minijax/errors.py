@@ -100,5 +100,13 @@ class FormatError(MinijaxValueError, LookupError):
     """A format string of `debug.print` that does not fit its arguments."""
 
 
+class RuleError(MinijaxError, AssertionError):
+    """Rules of an op that contradict each other; holds the report of `check_op`."""
+
+
+class UnboundAxisError(MinijaxError, NameError):
+    """A collective over an axis name that no enclosing vmap or pmap has."""
+
+
 class UnhandledEffectError(MinijaxError):
     """An effect that reached lowering without a handler."""
