@@ -20,7 +20,7 @@ from minijax.calls.jit import CallOp, call_rules, program_cost, program_eval, pr
 from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.programs import linearize_program
 from minijax.interpreters.stage import stage
-from minijax.ir.jaxpr import Jaxpr, Var
+from minijax.ir.jaxpr import Jaxpr, Var, kept
 from minijax.ir.passes import dce, inline
 from minijax.ir.types import zero
 from minijax.ops.memory import Offloadable, to_memory
@@ -61,18 +61,20 @@ class Split(NamedTuple):
     out_nonzero: tuple[bool, ...]
 
 
-def _split(jaxpr: Jaxpr, nonzero: tuple[bool, ...], policy: Policy) -> Split:
+@kept
+def split_program(jaxpr: Jaxpr, nonzero: tuple[bool, ...], policy: Policy) -> Split:
+    """Cut the known part of a program where the policy saves."""
     split = linearize_program(jaxpr, nonzero)
     known, count = inline(split.known), len(jaxpr.outvars)
     saved, again = cut(known, residual_atoms(known, split.residuals), policy)
     moved = {v: answer for v, answer in saved.items() if isinstance(answer, Offloadable)}
-    kept = [v for v in saved if v in moved or v not in known.outvars[:count]]
-    at_hand = known.replace(outvars=[*known.outvars[:count], *kept])
+    extra = [v for v in saved if v in moved or v not in known.outvars[:count]]
+    at_hand = known.replace(outvars=[*known.outvars[:count], *extra])
 
     def forward(*inputs: Any) -> list[Any]:
         outs = run_program(at_hand, *inputs)
         return [*outs[:count], *[to_memory(x, moved[v].dst) if v in moved else x
-                                 for v, x in zip(kept, outs[count:], strict=True)]]
+                                 for v, x in zip(extra, outs[count:], strict=True)]]
 
     def backward(*flat: Any) -> list[Any]:
         inputs = [to_memory(x, moved[v].src) if v in moved else x for v, x in zip(again.invars, flat, strict=False)]
@@ -80,16 +82,13 @@ def _split(jaxpr: Jaxpr, nonzero: tuple[bool, ...], policy: Policy) -> Split:
 
     number = {v: i for i, v in enumerate([*known.invars, *at_hand.outvars])}
     types = [*again.in_types, *split.linear.in_types[len(split.residuals):]]
-    return Split(dce(stage(forward, jaxpr.in_types, jaxpr.debug_name)) if kept else jaxpr,
+    return Split(dce(stage(forward, jaxpr.in_types, jaxpr.debug_name)) if extra else jaxpr,
                  dce(stage(backward, types, jaxpr.debug_name)), [number[v] for v in again.invars], split.out_nonzero)
 
 
 def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, policy: Policy,
                differentiated: bool, prevent_cse: bool) -> Any:
-    nonzero = tuple([t is not zero for t in tangents])
-    split = jaxpr.cache.get(("checkpoint", nonzero, policy))
-    if split is None:
-        split = jaxpr.cache[("checkpoint", nonzero, policy)] = _split(jaxpr, nonzero, policy)
+    split = split_program(jaxpr, tuple([t is not zero for t in tangents]), policy)
     params = {"policy": policy, "prevent_cse": prevent_cse}
     outs = checkpoint_p.bind(*primals, jaxpr=split.forward, differentiated=differentiated, **params)
     known = [*primals, *outs]

@@ -30,7 +30,8 @@ from minijax.tracing.source import at_line
 from minijax.util import partition_list, split_list
 
 
-def _type(*types: ArrayType, cond_jaxpr: Jaxpr, cond_nconsts: int, body_jaxpr: Jaxpr, body_nconsts: int) -> Any:
+def _type(*types: ArrayType, cond_jaxpr: Jaxpr, cond_nconsts: int, body_jaxpr: Jaxpr, body_nconsts: int,
+          **kept_states: int) -> Any:
     cond_consts, body_consts, carry = split_list(types, cond_nconsts, body_nconsts)
     check_fit("while: the inputs of the condition", cond_jaxpr.in_types, [*cond_consts, *carry])
     check_fit("while: the inputs of the body", body_jaxpr.in_types, [*body_consts, *carry])
@@ -38,7 +39,8 @@ def _type(*types: ArrayType, cond_jaxpr: Jaxpr, cond_nconsts: int, body_jaxpr: J
     return body_jaxpr.in_types[body_nconsts:]
 
 
-def _eval(*arrays: np.ndarray, cond_jaxpr: Jaxpr, cond_nconsts: int, body_jaxpr: Jaxpr, body_nconsts: int) -> Any:
+def _eval(*arrays: np.ndarray, cond_jaxpr: Jaxpr, cond_nconsts: int, body_jaxpr: Jaxpr, body_nconsts: int,
+          **kept_states: int) -> Any:
     cond_consts, body_consts, carry = split_list(arrays, cond_nconsts, body_nconsts)
     while run_numpy(cond_jaxpr, [*cond_consts, *carry])[0]:
         carry = run_numpy(body_jaxpr, [*body_consts, *carry])
@@ -50,7 +52,7 @@ def _cost(*types: ArrayType, cond_jaxpr: Jaxpr, body_jaxpr: Jaxpr, **counts: int
 
 
 def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, cond_jaxpr: Jaxpr, cond_nconsts: int,
-         body_jaxpr: Jaxpr, body_nconsts: int) -> Any:
+         body_jaxpr: Jaxpr, body_nconsts: int, **kept_states: int) -> Any:
     cond_consts, body_consts, carry = split_list(primals, cond_nconsts, body_nconsts)
     _, consts_t, carry_t = split_list(tangents, cond_nconsts, body_nconsts)
     given = tuple([t is not zero for t in consts_t])
@@ -63,7 +65,8 @@ def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, cond_jaxpr: Jaxpr, 
     outs = while_p.bind(
         *cond_consts, *body_consts, *present(consts_t), *carry, *started,
         cond_jaxpr=beside(cond_jaxpr, tuple(types)), cond_nconsts=cond_nconsts,
-        body_jaxpr=regrouped(body, order, tuple(range(len(body.outvars)))), body_nconsts=body_nconsts + sum(given))
+        body_jaxpr=regrouped(body, order, tuple(range(len(body.outvars)))), body_nconsts=body_nconsts + sum(given),
+        **kept_states)
     return outs[: len(carry)], spread(moving, outs[len(carry):])
 
 
@@ -81,7 +84,7 @@ def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> Any:
 # ---- batching ----
 
 def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, cond_jaxpr: Jaxpr, cond_nconsts: int,
-           body_jaxpr: Jaxpr, body_nconsts: int) -> Any:
+           body_jaxpr: Jaxpr, body_nconsts: int, **kept_states: int) -> Any:
     cond_axes, body_axes, carry_axes = split_list(axes, cond_nconsts, body_nconsts)
     cond_consts, body_consts, carry = split_list(args, cond_nconsts, body_nconsts)
 
@@ -102,7 +105,7 @@ def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, cond_j
         body_consts = [*cond_consts, *body_consts]
     carry = [place_axis(x, size, axis, 0) if b else x for x, axis, b in zip(carry, carry_axes, mask, strict=True)]
     outs = while_p.bind(*cond_consts, *body_consts, *carry, cond_nconsts=cond_nconsts, body_nconsts=len(body_consts),
-                        **loop)
+                        **loop, **kept_states)
     return outs, in_front(mask)
 
 
@@ -124,7 +127,7 @@ def by_rows(cond: Jaxpr, cond_nconsts: int, body: Jaxpr, body_nconsts: int) -> d
 
 
 def _dce(used: Mask, live: Callable[..., tuple[Jaxpr, Mask]], *, cond_jaxpr: Jaxpr, cond_nconsts: int,
-         body_jaxpr: Jaxpr, body_nconsts: int) -> Any:
+         body_jaxpr: Jaxpr, body_nconsts: int, **kept_states: int) -> Any:
     cond, cond_needs = live(cond_jaxpr, (True,))
     asked = [a or b for a, b in zip(used, cond_needs[cond_nconsts:], strict=True)]
     carry = fixpoint(lambda mask: live(body_jaxpr, mask)[1][body_nconsts:], asked)
@@ -132,7 +135,7 @@ def _dce(used: Mask, live: Callable[..., tuple[Jaxpr, Mask]], *, cond_jaxpr: Jax
     of_cond, of_body = cond_needs[:cond_nconsts], body_needs[:body_nconsts]
     return of_cond + of_body + carry, carry, {
         "cond_jaxpr": narrowed(cond, of_cond + carry), "cond_nconsts": sum(of_cond),
-        "body_jaxpr": narrowed(body, of_body + carry), "body_nconsts": sum(of_body)}
+        "body_jaxpr": narrowed(body, of_body + carry), "body_nconsts": sum(of_body), **kept_states}
 
 
 while_p = CallOp("while", type=_type, eval=_eval, jvp=_jvp, transpose=_transpose, batch=_batch, cost=_cost, dce=_dce,

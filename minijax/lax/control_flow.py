@@ -177,13 +177,13 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
 
 def kept_states(name: str, checkpoint: Any) -> dict[str, int]:
     """The parameter of a loop that bounds the number of states its gradient keeps; none for the default."""
-    if isinstance(checkpoint, bool) or not isinstance(checkpoint, (int, np.integer)):
+    if isinstance(checkpoint, bool) or not isinstance(checkpoint, int):
         raise MinijaxTypeError(f"{name}: checkpoint is {checkpoint!r}, not a number of states to keep. "
                                "Pass an int, or leave it out.")
     if checkpoint < 1:
         raise MinijaxValueError(f"{name}: checkpoint={checkpoint} keeps no state to start from{at_line()}. "
                                 "Pass 1 or more.")
-    return {"checkpoint": int(checkpoint)} if checkpoint != SLOTS else {}
+    return {"checkpoint": checkpoint} if checkpoint != SLOTS else {}
 
 
 def _python_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], val: Any) -> Any:

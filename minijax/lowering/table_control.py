@@ -30,7 +30,8 @@ def _cond(index: Any, *operands: Any, branches: tuple[Jaxpr, ...]) -> Any:
     return jax.lax.switch(index, functions, *operands)
 
 
-def _while(*values: Any, cond_jaxpr: Jaxpr, cond_nconsts: int, body_jaxpr: Jaxpr, body_nconsts: int) -> Any:
+def _while(*values: Any, cond_jaxpr: Jaxpr, cond_nconsts: int, body_jaxpr: Jaxpr, body_nconsts: int,
+           **kept_states: int) -> Any:
     cond_consts, body_consts, init = split_list(values, cond_nconsts, body_nconsts)
     return jax.lax.while_loop(lambda carry: emit(cond_jaxpr, [*cond_consts, *carry])[0],
                               lambda carry: tuple(emit(body_jaxpr, [*body_consts, *carry])), tuple(init))
