@@ -23,6 +23,7 @@ from minijax.ir.jaxpr import Jaxpr, held_programs
 from minijax.ir.op import Linear, Op
 from minijax.ir.types import ArrayType, zero
 from minijax.tracing.array import Tracer, is_value
+from minijax.tracing.context import context
 from minijax.util import bounded, merge_lists, partition_list
 
 
@@ -118,7 +119,7 @@ class TraceCache:
     def get(self, function: Callable[..., Any], types: tuple[ArrayType, ...], in_tree: Any, static: Any,
             arg_names: Callable[[], Sequence[str]]) -> Traced:
         """The program of `function(*static.merge(args))`, traced on first need."""
-        key = types, in_tree, static, state.token
+        key = types, in_tree, static, state.token, context.trace.axis_sizes()
         found = self.programs.get(key)
         if found is None:
             found = trace_function(function, types, in_tree, static, arg_names())

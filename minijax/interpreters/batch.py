@@ -11,6 +11,7 @@ from minijax.ir.jaxpr import Jaxpr, kept
 from minijax.ir.op import Op
 from minijax.ir.types import ArrayType
 from minijax.ops.families import broadcast_axis, moveaxis
+from minijax.ops.parallel import NamedSize, runs_over
 from minijax.tracing.array import Tracer, typeof
 from minijax.tracing.context import Trace, context, deriving, running
 from minijax.tracing.leaks import check_capture
@@ -40,7 +41,7 @@ def unbatched_type(type: ArrayType, axis: int) -> ArrayType:
 
 def batched_type(type: ArrayType, size: int, axis: int = 0) -> ArrayType:
     """The type of a batch of examples."""
-    return type.update(shape=(*type.shape[:axis], size, *type.shape[axis:]))
+    return type.update(shape=(*type.shape[:axis], int(size), *type.shape[axis:]))
 
 
 class BatchTrace(Trace):
@@ -51,22 +52,25 @@ class BatchTrace(Trace):
 
     def __init__(self, parent: Trace, size: int, axis_name: Any = None) -> None:
         super().__init__(parent)
-        self.size = size
-        self.axis_name = axis_name
+        self.size = int(size)
+        self.axis_name = getattr(size, "name", axis_name)  # a rule hands on the name with the size
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
-        """Run the op's batch rule if an argument is batched here, else leave it to the parent."""
+        """Run the op's batch rule if an argument is batched or the op runs over this axis; else the parent's turn."""
         values, axes = self.split(args)
-        if all([axis is None for axis in axes]):
+        size = self.size
+        if self.axis_name is not None and runs_over(op, params, self.axis_name):
+            size = NamedSize.of(size, self.axis_name)
+        elif all([axis is None for axis in axes]):
             return self.parent.process(op, args, params)  # type: ignore[union-attr]
         before = context.trace
         context.trace = self.parent  # type: ignore[assignment]
         try:
             if self.records:
                 with deriving("vmap", op):
-                    outs, out_axes = op.batch(self.size, values, axes, **params)
+                    outs, out_axes = op.batch(size, values, axes, **params)
             else:
-                outs, out_axes = op.batch(self.size, values, axes, **params)
+                outs, out_axes = op.batch(size, values, axes, **params)
         except Exception:
             context.trace = before
             if "custom" not in op.traits:  # those hold Python functions, not programs with types
@@ -76,6 +80,10 @@ class BatchTrace(Trace):
             context.trace = before
         return tuple([x if axis is None else BatchTracer(self, x, axis)
                       for x, axis in zip(outs, out_axes, strict=True)])
+
+    def axis_sizes(self) -> tuple[tuple[Any, int], ...]:
+        """Names and sizes of this axis, if it has a name, and of those around."""
+        return (*([] if self.axis_name is None else [(self.axis_name, self.size)]), *super().axis_sizes())
 
     def split(self, args: Sequence[Any]) -> tuple[list[Any], list[int | None]]:
         """Batched values and their axes; None for a value that is the same for every example."""

@@ -11,12 +11,13 @@ from typing import Any
 
 from minijax.errors import MissingRuleError
 from minijax.ir.op import Op
-from minijax.lowering import (table_callbacks, table_elementwise, table_linalg, table_special, table_structural,
-                              table_windows)
+from minijax.lowering import (table_callbacks, table_elementwise, table_linalg, table_parallel, table_special,
+                              table_structural, table_windows)
 
 Lowering = Callable[..., Any]
 rules: dict[Op, Lowering] = {**table_elementwise.rules, **table_structural.rules, **table_windows.rules,
-                             **table_linalg.rules, **table_special.rules, **table_callbacks.rules}
+                             **table_linalg.rules, **table_special.rules, **table_parallel.rules,
+                             **table_callbacks.rules}
 
 
 def lower(op: Op, rule: Lowering) -> None:

@@ -467,5 +467,5 @@ def moveaxis(x: Any, source: int, destination: int) -> Any:
 def broadcast_axis(x: Any, size: int, axis: int) -> Any:
     """Repeat `x` along a new axis."""
     shape = shape_of(x)
-    return broadcast_in_dim_p.bind(x, shape=(*shape[:axis], size, *shape[axis:]),
+    return broadcast_in_dim_p.bind(x, shape=(*shape[:axis], int(size), *shape[axis:]),
                                    broadcast_dimensions=tuple(i for i in range(len(shape) + 1) if i != axis))[0]

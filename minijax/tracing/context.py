@@ -33,6 +33,10 @@ class Trace:
         """Apply `op`: the one method that an interpreter of values must write."""
         raise NotImplementedError(f"the interpreter '{self.name}' must define process(op, args, params)")
 
+    def axis_sizes(self) -> tuple[tuple[Any, int], ...]:
+        """Names and sizes of the mapped axes around, innermost first."""
+        return self.parent.axis_sizes() if self.parent is not None else ()
+
     def is_ancestor_or_self(self, other: Trace) -> bool:
         """Whether `self` is `other` or one of the traces around it."""
         trace: Trace | None = other
