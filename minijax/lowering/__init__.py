@@ -15,7 +15,7 @@ from minijax import pytree
 from minijax.calls.jit import jit_p
 from minijax.config import config
 from minijax.interpreters.evaluate import evaluators, switch_evaluator
-from minijax.lowering import custom, table_callbacks, table_control, table_memory, table_reduce, table_scan
+from minijax.lowering import table_callbacks, table_control, table_custom, table_memory, table_reduce, table_scan
 from minijax.lowering.backend import XlaBackend
 from minijax.lowering.eager import evaluate_xla, evaluate_xla_checked, program_evaluators
 from minijax.lowering.emit import lower_call
@@ -43,9 +43,8 @@ def install() -> None:
         pytree.forward_registrations(trees)
         pytree.install(trees)
         lower_call(jit_p)
-        custom.install()
-        program_evaluators.update(table_callbacks.evaluators | table_memory.evaluators)
-        for table in (table_control, table_reduce, table_scan, table_memory):  # these emit the programs that ops hold
+        program_evaluators.update(table_callbacks.evaluators | table_memory.evaluators | table_custom.evaluators)
+        for table in (table_control, table_custom, table_reduce, table_scan, table_memory):  # ops that hold programs
             rules.update(table.rules)
         evaluators["xla"] = evaluate_xla
         Array.backend = XlaBackend()
