@@ -11,18 +11,17 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minijax.calls.jit import CallOp, program_cost
+from minijax.calls.jit import CallOp, jit_p, program_cost
 from minijax.interpreters.batch import batch_program, unbatched_type
-from minijax.interpreters.evaluate import run_numpy, run_program
-from minijax.interpreters.programs import jvp_program
+from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.stage import stage
 from minijax.ir.jaxpr import Jaxpr
-from minijax.ir.types import ArrayType, zero
+from minijax.ir.types import ArrayType
 from minijax.ops.families import moveaxis, reshape, shape_of
 from minijax.ops.windows import (batched_geometry, reduce_axes, reduce_windows, reduced_shape, reducer_types,
                                  windows_shape)
 from minijax.tracing.array import typeof
-from minijax.util import merge_lists, size_of
+from minijax.util import size_of
 
 
 def combined(jaxpr: Jaxpr, captured: Sequence[Any], left: Sequence[Any], right: Sequence[Any]) -> list[Any]:
@@ -35,40 +34,35 @@ def combined(jaxpr: Jaxpr, captured: Sequence[Any], left: Sequence[Any], right: 
 
 
 def _reducing(name: str, spell: Callable[..., Any], shape: Callable[..., Any], batched: Callable[..., Any]) -> CallOp:
-    def spelled_out(types: Sequence[ArrayType], jaxpr: Jaxpr, **params: Any) -> Jaxpr:
-        key = "spelled out", tuple(types), *params.items()
+    def spelled_out(args: Sequence[Any], axes: Sequence[int | None], jaxpr: Jaxpr, **params: Any) -> dict[str, Any]:
+        types = [typeof(x) if a is None else unbatched_type(typeof(x), a) for x, a in zip(args, axes, strict=True)]
+        key = "spelled out", *types, *params.items()
         if key not in jaxpr.cache:
             combine = functools.partial(combined, jaxpr, ())
             jaxpr.cache[key] = stage(lambda *values: spell(combine, values, **params), types, jaxpr.debug_name)
-        return jaxpr.cache[key]
+        return {"jaxpr": jaxpr.cache[key], "name": name}
+
+    def by_program(rule: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda args, *more, **params: rule(args, *more, **spelled_out(args, [None] * len(args), **params))
 
     def type_rule(*types: ArrayType, jaxpr: Jaxpr, **params: Any) -> Any:
         operands = reducer_types(name, types, jaxpr.out_types)
         return tuple([t.update(shape=shape(name, operands[0].shape, **params)) for t in jaxpr.out_types])
 
-    def eval_rule(*arrays: Any, **params: Any) -> Any:
-        return run_numpy(spelled_out([typeof(x) for x in arrays], **params), arrays)
-
-    def jvp(primals: Any, tangents: Any, **params: Any) -> Any:
-        tree = spelled_out([typeof(x) for x in primals], **params)
-        program, nonzero = jvp_program(tree, tuple([t is not zero for t in tangents]))
-        outs, count = run_program(program, *primals, *[t for t in tangents if t is not zero]), len(nonzero)
-        return outs[:count], merge_lists(nonzero, [zero] * nonzero.count(False), outs[count:])
-
     def batch(size: int, args: Any, axes: Any, *, jaxpr: Jaxpr, **params: Any) -> Any:
         count = len(args) // 2
-        if None not in axes[:count] and all(a is None for a in axes[count:]):
-            moved = [moveaxis(x, a, 0) for x, a in zip(args[:count], axes, strict=False)]
-            return op.bind(*moved, *args[count:], jaxpr=jaxpr, **batched(**params)), (0,) * count
-        types = [typeof(x) if a is None else unbatched_type(typeof(x), a) for x, a in zip(args, axes, strict=True)]
-        program, out_axes = batch_program(spelled_out(types, jaxpr, **params), size, tuple(axes))
-        return run_program(program, *args), out_axes
+        if None in axes[:count] or any(a is not None for a in axes[count:]):
+            return jit_p.batch(size, args, axes, **spelled_out(args, axes, jaxpr, **params))
+        moved = [moveaxis(x, a, 0) for x, a in zip(args[:count], axes, strict=False)]
+        return op.bind(*moved, *args[count:], jaxpr=jaxpr, **batched(**params)), (0,) * count
 
     def cost(x: ArrayType, *types: ArrayType, jaxpr: Jaxpr, **params: Any) -> int:
         return x.size * size_of(params.get("window_dimensions", ())) * program_cost(jaxpr=jaxpr)
 
-    op = CallOp(name, type=type_rule, eval=eval_rule, jvp=jvp, batch=batch, cost=cost, undeclared=("transpose",),
-                traits={"reduction"})
+    evaluated = by_program(lambda arrays, **program: jit_p.eval(*arrays, **program))
+    op = CallOp(name, type=type_rule, eval=lambda *arrays, **params: evaluated(arrays, **params), cost=cost,
+                jvp=by_program(jit_p.jvp), linearize=by_program(jit_p.linearize), batch=batch,
+                traits={"reduction"}, undeclared=("transpose",))
     return op
 
 

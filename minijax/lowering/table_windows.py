@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from minijax.ir.op import Op
-from minijax.ops import convolution, dot, windows
+from minijax.ops import convolution, dot, ragged, windows
 from minijax.ops.precision import DotAlgorithm, DotAlgorithmPreset
 from minijax.ops.reference_windows import highest, lowest
 
@@ -31,6 +31,11 @@ def _conv(x: Any, kernel: Any, *, dimension_numbers: Any, precision: Any, **para
                                     precision=_precision(precision), **params)
 
 
+def _ragged(x: Any, y: Any, sizes: Any, *, ragged_dot_dimension_numbers: Any, precision: Any, **params: Any) -> Any:
+    numbers = lax.RaggedDotDimensionNumbers(*vars(ragged_dot_dimension_numbers).values())
+    return lax.ragged_dot_general(x, y, sizes, numbers, precision=_precision(precision), **params)
+
+
 def _reduce_window(function: Callable[..., Any], initial: Callable[[Any], Any]) -> Callable[..., Any]:
     return lambda x, **geometry: lax.reduce_window(x, np.asarray(initial(x.dtype)).astype(x.dtype)[()], function,
                                                    **geometry)
@@ -43,6 +48,7 @@ def _selecting(primitive: Any) -> Callable[..., Any]:
 rules: dict[Op, Callable[..., Any]] = {
     dot.dot_general_p: _dot_general,
     convolution.conv_general_dilated_p: _conv,
+    ragged.ragged_dot_general_p: _ragged,
     windows.reduce_window_sum_p: _reduce_window(lax.add, lambda dtype: 0),
     windows.reduce_window_max_p: _reduce_window(lax.max, lowest),
     windows.reduce_window_min_p: _reduce_window(lax.min, highest),

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from minijax.errors import ShapeError
+from minijax.ir import dtypes
 from minijax.ir.op import Linear, Op
 from minijax.ir.types import ArrayType, zero
 from minijax.ops import reference
 from minijax.ops.comparison import not_a_key
 from minijax.ops.conversion import convert_element_type
-from minijax.ops.families import accepts, add, same_dtype, shape_of, transpose
+from minijax.ops.families import accepts, add, shape_of, transpose
 from minijax.tracing.source import at_line
 from minijax.util import size_of
 
@@ -29,7 +31,8 @@ def free_axes(ndim: int, summed: Sequence[int], batch: Sequence[int]) -> list[in
     return [i for i in range(ndim) if i not in summed and i not in batch]
 
 
-def _fits(x: ArrayType, y: ArrayType, numbers: DimensionNumbers) -> bool:
+def fits(x: ArrayType, y: ArrayType, numbers: DimensionNumbers) -> bool:
+    """Whether axes summed together, and batch axes, are distinct axes of equal sizes."""
     (x_sum, y_sum), (x_batch, y_batch) = numbers
     for type, axes in ((x, (*x_sum, *x_batch)), (y, (*y_sum, *y_batch))):
         if len(set(axes)) != len(axes) or any(not 0 <= a < type.ndim for a in axes):
@@ -37,12 +40,27 @@ def _fits(x: ArrayType, y: ArrayType, numbers: DimensionNumbers) -> bool:
     return all(len(a) == len(b) and [x.shape[i] for i in a] == [y.shape[i] for i in b] for a, b in numbers)
 
 
+def product_dtype(name: str, x: Any, y: Any) -> Any:
+    """The dtype of a product: that of both operands, or of two numbers the more general, then the wider one."""
+    if x.dtype == y.dtype:
+        return x.dtype
+    for type in (x, y):
+        accepts(name, type.dtype, not_a_key, "numeric or bool")
+    return max((x.dtype, y.dtype), key=_generality)
+
+
+def _generality(dtype: Any) -> tuple[Any, ...]:
+    kind = sum((dtypes.is_integer(dtype), 2 * dtypes.is_float(dtype), 3 * dtypes.is_complex(dtype)))
+    largest = float(ml_dtypes.finfo(dtype).max) if dtypes.is_float(dtype) else -float(dtypes.is_unsigned(dtype))
+    return kind, dtype.itemsize, largest
+
+
 def _dot_type(x: ArrayType, y: ArrayType, *, dimension_numbers: DimensionNumbers, precision: Any,
               preferred_element_type: Any) -> tuple[ArrayType]:
     for type in (x, y):
         accepts("dot_general", type.dtype, not_a_key, "numeric or bool")
-    dtype = preferred_element_type or same_dtype("dot_general", (x, y))
-    if not _fits(x, y, dimension_numbers):
+    dtype = preferred_element_type or product_dtype("dot_general", x, y)
+    if not fits(x, y, dimension_numbers):
         raise ShapeError(f"dot_general: the axes {dimension_numbers} do not fit {x} and {y}{at_line()}. "
                          "Axes summed over together, and batch axes, must be distinct axes of equal sizes.")
     (x_sum, y_sum), (x_batch, y_batch) = dimension_numbers
@@ -53,7 +71,8 @@ def _dot_type(x: ArrayType, y: ArrayType, *, dimension_numbers: DimensionNumbers
 
 def _dot_eval(x: np.ndarray, y: np.ndarray, *, dimension_numbers: DimensionNumbers, precision: Any,
               preferred_element_type: Any) -> tuple[np.ndarray]:
-    return (reference.dot_general(x, y, dimension_numbers, preferred_element_type),)
+    dtype = preferred_element_type or product_dtype("dot_general", x, y)
+    return (reference.dot_general(x, y, dimension_numbers, dtype),)
 
 
 def bilinear_jvp(op: Op) -> Callable[..., Any]:
@@ -120,9 +139,9 @@ dot_general_p.jvp = bilinear_jvp(dot_general_p)
 
 def dot_general(x: Any, y: Any, dimension_numbers: Any, precision: Any = None,
                 preferred_element_type: Any = None) -> Any:
-    """Multiply x and y, of equal dtypes, and sum; the header of this module explains `dimension_numbers`.
+    """Multiply x and y, and sum; the header of this module explains `dimension_numbers`.
 
-    `precision` is None, a name such as 'highest', or a pair of them, one for each operand;
+    `precision` is None, a name such as 'highest', a pair of them, one for each operand, or an algorithm;
     `preferred_element_type` is the dtype to sum in and to return.
 
     >>> np.asarray(dot_general(np.ones((2, 3), np.float32), np.ones(3, np.float32), (((1,), (0,)), ((), ()))))

@@ -46,6 +46,21 @@ def conv_general_dilated(x: np.ndarray, kernel: np.ndarray, *, window_strides: S
     return product.transpose(np.argsort(out_spec))
 
 
+@quiet
+def ragged_dot(x: np.ndarray, y: np.ndarray, sizes: np.ndarray, axes: Any, dtype: Any) -> np.ndarray:
+    """Products of groups along an axis: x repeated for each group, zero outside of it, times y."""
+    ends, places = np.cumsum(sizes, -1)[..., None], np.arange(x.shape[axes.ragged])
+    inside = (ends - sizes[..., None] <= places) & (places < ends)
+    before = axes.before() if sizes.ndim > 1 else []
+    shape = [sizes.shape[-1], *[n if i in before or i == axes.ragged else 1 for i, n in enumerate(x.shape)]]
+    order = [inside.ndim - 2, *np.argsort([*before, axes.ragged]) + (np.argsort([*before, axes.ragged]) == len(before))]
+    parts = np.where(inside.transpose(order).reshape(shape), x, np.zeros((), x.dtype))
+    x_sum, x_batch = [a + 1 for a in axes.x_sum], [a + 1 for a in axes.x_batch]
+    pairs = ([0, *x_sum] if axes.group else x_sum), [*axes.group, *axes.y_sum]
+    product = dot_general(parts, y, (pairs, (x_batch, axes.y_batch)), dtype)
+    return product if axes.group else np.moveaxis(product, len(x_batch), 0)
+
+
 # ---- reductions over windows
 
 def lowest(dtype: Any) -> Any:

@@ -20,14 +20,15 @@ from minijax.ir import dtypes
 from minijax.ir.op import Op
 from minijax.ir.types import ArrayType, zero
 from minijax.ops import reference_windows as reference
-from minijax.ops.comparison import not_a_key
+from minijax.ops.bits import bitwise_or
+from minijax.ops.comparison import not_a_key, select_n
 from minijax.ops.families import (accepts, add, any_number, linear_jvp, moveaxis, mul, reduced_type, reshape,
                                   same_dtype, scalar_like, shape_of)
 from minijax.ops.indexing import GatherDimensionNumbers, gather
 from minijax.ops.reductions import argmax_p, argmin_p
 from minijax.ops.scans import Combine, reduce_rows
 from minijax.ops.slicing import pad
-from minijax.ops.structural import batch_in_front, iota, zeros_of
+from minijax.ops.structural import batch_in_front, full_of, iota, zeros_of
 from minijax.ops.window_shapes import Pads, check_padding, check_windows, insert, transposed_padding, window_counts
 from minijax.tracing.array import typeof
 from minijax.tracing.source import at_line
@@ -217,10 +218,20 @@ def reduce_axes(combine: Combine, values: Sequence[Any], *, dimensions: tuple[in
 
 
 def reduce_windows(combine: Combine, values: Sequence[Any], **geometry: Any) -> list[Any]:
-    """Combine the elements in each window of operands, after initial values, which are the padding too."""
+    """Combine the elements in each window of operands, after initial values; padding and holes are left out."""
     count = len(values) // 2
-    rows = [patches(x, initial, **geometry) for x, initial in zip(values[:count], values[count:], strict=True)]
-    return reduce_rows(combine, rows, values[count:])
+    initial = [*values[count:], np.True_]
+    xs = [*values[:count], full_of(ArrayType(shape_of(values[0]), dtypes.bool_), True)]  # the last says what is inside
+    rows = [patches(x, filler, **geometry) for x, filler in zip(xs, [*values[count:], np.False_], strict=True)]
+
+    def combine_inside(left: Sequence[Any], right: Sequence[Any]) -> list[Any]:
+        (*xs, at_left), (*ys, at_right) = left, right
+        both = [select_n(at_left, y, select_n(at_right, x, z)) for x, y, z in zip(xs, ys, combine(xs, ys), strict=True)]
+        return [*both, bitwise_or(at_left, at_right)]
+
+    if not any(low or high for low, high in geometry["padding"]) and set(geometry["base_dilation"]) <= {1}:
+        return reduce_rows(combine, rows[:-1], initial[:-1])
+    return reduce_rows(combine_inside, rows, initial)[:-1]
 
 
 def reduced_shape(name: str, shape: Sequence[int], *, dimensions: tuple[int, ...]) -> tuple[int, ...]:

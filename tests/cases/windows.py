@@ -3,8 +3,9 @@
 import numpy as np
 from jax import lax
 
-from minijax.ops import convolution, windows
+from minijax.ops import convolution, ragged, windows
 from minijax.ops.convolution import ConvDimensionNumbers
+from minijax.ops.ragged import RaggedDotDimensionNumbers
 from tests.cases import array, cases
 
 
@@ -67,7 +68,23 @@ def highest(dtype):
 
 GRID = np.random.default_rng(0).permutation(20).reshape(4, 5).astype(np.float32)
 
+
+def ragged_dot(x, y, sizes, *, ragged_dot_dimension_numbers, **params):
+    """JAX's ragged product with our parameters."""
+    return lax.ragged_dot_general(x, y, sizes, lax.RaggedDotDimensionNumbers(
+        *vars(ragged_dot_dimension_numbers).values()), **params)
+
+
+RAGGED = dict(ragged_dot_dimension_numbers=RaggedDotDimensionNumbers((((1,), (1,)), ((), ())), (0,), (0,)),
+              precision=None, preferred_element_type=None)
+SIZES = np.array([2, 0, 1], np.int32)
+
 CASES = [
+    *cases(ragged.ragged_dot_general_p, ragged_dot, (array((4, 2)), array((3, 2, 2), seed=1), SIZES),
+           (array((4, 2), "int8"), array((3, 2, 2), "int8", seed=1), SIZES), **RAGGED),
+    *cases(ragged.ragged_dot_general_p, ragged_dot,
+           (array((4, 2), "bfloat16"), array((3, 2, 2), "bfloat16", seed=1), SIZES),
+           **RAGGED | dict(preferred_element_type=np.dtype("float32"))),
     *cases(convolution.conv_general_dilated_p, conv, line(), line("complex64"), line("int8"), line("bfloat16"),
            **PLAIN),
     *cases(convolution.conv_general_dilated_p, conv, line(), **DILATED),
