@@ -14,6 +14,7 @@ except ModuleNotFoundError as _error:
 else:
     _lowering.install()
 
+from minijax.lax import linalg as linalg
 from minijax.lax.convolution import (ConvDimensionNumbers, ConvGeneralDilatedDimensionNumbers, conv,
                                      conv_dimension_numbers, conv_general_dilated, conv_general_dilated_local,
                                      conv_general_dilated_patches, conv_general_permutations, conv_general_shape_tuple,
