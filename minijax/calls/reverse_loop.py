@@ -268,8 +268,9 @@ def linear_programs(jaxpr: Jaxpr, loop: Loop, body: Body, types: tuple[ArrayType
 
 def _transpose(cts: Values, *args: Any, jaxpr: Jaxpr, transposed: Jaxpr) -> list[Any]:
     full = [zeros_of(t) if ct is zero else ct for ct, t in zip(cts, jaxpr.out_types, strict=True)]
-    known = [x for x in args if type(x) is not Linear]
-    return [None] * len(known) + list(jit_p.bind(*known, *full, jaxpr=transposed, name="reverse_loop"))
+    known = args[: len(transposed.invars) - len(full)]
+    found = jit_p.bind(*known, *full, jaxpr=transposed, name="reverse_loop")
+    return [ct if type(x) is Linear else None for x, ct in zip(args, [*known, *found], strict=True)]
 
 
 def _batch(size: int, args: Values, axes: Sequence[int | None], *, jaxpr: Jaxpr, transposed: Jaxpr) -> Any:
