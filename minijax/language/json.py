@@ -1,7 +1,8 @@
 """Programs as JSON, constants and source lines included.
 
 A document is a flat list of programs, each before those that hold it, the main
-one last; shared programs stay shared.  A variable is its number in order of
+one last; shared programs stay shared.  The rules of custom functions are programs of
+the list too, wherever they stand, so that a rule may call its own function.  A variable is its number in order of
 binding; types, literals and parameters are text in the notation of `ir/README.md`,
 with `@3` for program 3 of the list.  Reading runs nothing, and checks the result.
 """
@@ -13,6 +14,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from minijax.custom_rules.storage import RulePrograms, StoredRule, revive
 from minijax.errors import JaxprSyntaxError, MinijaxValueError
 from minijax.ir.check import check_jaxpr
 from minijax.ir.constants import const_bytes, const_from_bytes
@@ -20,7 +22,6 @@ from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Var
 from minijax.language.parse import parse_value, read_op, read_type
 from minijax.ir.scalars import read_literal, write_literal
 from minijax.ir.text import Printer, opaque_text
-from minijax.ir.walk import all_programs
 
 VERSION = 1
 
@@ -42,11 +43,10 @@ def to_json(jaxpr: Jaxpr) -> str:
 
     Raises `MinijaxValueError` if a parameter holds a callable or another object without notation.
     """
-    numbers: dict[int, str] = {}
-    programs = []
-    for number, program in enumerate(all_programs(jaxpr)):
-        programs.append(_save_program(program, Printer(numbers, opaque=_refuse)))
-        numbers[id(program)] = f"@{number}"
+    rules = RulePrograms(jaxpr)
+    numbers = {key: f"@{number}" for number, key in enumerate(rules.programs)}
+    printer = Printer(numbers, opaque=_refuse)
+    programs = [_save_program(program, printer, rules) for program in rules.programs.values()]
     return json.dumps({"format": "minijax", "version": VERSION, "programs": programs}, allow_nan=False)
 
 
@@ -73,10 +73,12 @@ def _load(document: Any) -> Jaxpr:
     programs: list[Jaxpr] = []
     for saved in document["programs"]:
         programs.append(_load_program(saved, programs))
+    for program in revive(programs):
+        check_jaxpr(program)
     return programs[-1]
 
 
-def _save_program(program: Jaxpr, values: Printer) -> dict[str, Any]:
+def _save_program(program: Jaxpr, values: Printer, rules: RulePrograms) -> dict[str, Any]:
     bound = [*program.constvars, *program.invars, *(var for eqn in program.eqns for var in eqn.outvars)]
     numbers = {var: number for number, var in enumerate(bound)}
 
@@ -88,7 +90,7 @@ def _save_program(program: Jaxpr, values: Printer) -> dict[str, Any]:
         "constants": [{"type": repr(var.type), "bytes": base64.b64encode(const_bytes(const)).decode()}
                       for var, const in zip(program.constvars, program.consts, strict=True)],
         "inputs": [repr(var.type) for var in program.invars],
-        "equations": [_save_equation(eqn, atom, values) for eqn in program.eqns],
+        "equations": [_save_equation(eqn, atom, values, rules) for eqn in program.eqns],
         "results": [atom(x) for x in program.outvars],
     }
 
@@ -108,15 +110,21 @@ def _load_program(saved: dict[str, Any], programs: list[Jaxpr]) -> Jaxpr:
     for each in saved["equations"]:
         inputs = tuple(_load_atom(x, env) for x in each["inputs"])
         params = {name: parse_value(text, programs) for name, text in each["params"].items()}
+        for kind, (name, place) in each.get("rules", {}).items():
+            params[kind] = StoredRule(str(name), programs, int(place[1:]))
         source: Any = SavedSource(*each["source"]) if "source" in each else None
         eqns.append(Equation(read_op(each["op"]), inputs, bind(each["results"]), params, source))
     return Jaxpr(constvars, consts, invars, eqns, [_load_atom(x, env) for x in saved["results"]], str(saved["name"]))
 
 
-def _save_equation(eqn: Equation, atom: Callable[[Atom], Any], values: Printer) -> dict[str, Any]:
+def _save_equation(eqn: Equation, atom: Callable[[Atom], Any], values: Printer,
+                   rules: RulePrograms) -> dict[str, Any]:
+    held = rules.of_equation(eqn)
     saved = {"op": eqn.op.name, "inputs": [atom(x) for x in eqn.inputs],
              "results": [repr(var.type) for var in eqn.outvars],
-             "params": {name: values.value(value) for name, value in eqn.params.items()}}
+             "params": {name: values.value(value) for name, value in eqn.params.items() if name not in held}}
+    if held:
+        saved["rules"] = {kind: [eqn.params[kind].__name__, values.held[id(rule)]] for kind, rule in held.items()}
     if eqn.source is not None:
         saved["source"] = [eqn.source.file, eqn.source.line, eqn.source.function]
     return saved
