@@ -27,19 +27,16 @@ from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.programs import linearize_program
 from minijax.interpreters.stage import lift_constants, stage
 from minijax.interpreters.transpose import transpose_values
-from minijax.ir.dtypes import int32
 from minijax.ir.jaxpr import Jaxpr, kept
 from minijax.ir.op import Linear
 from minijax.ir.types import ArrayType, zero
 from minijax.ops import arithmetic
 from minijax.ops.arithmetic import div, rem
 from minijax.ops.comparison import eq, select_n
-from minijax.ops.conversion import convert_element_type
 from minijax.ops.elementwise import add_any
-from minijax.ops.families import reduce_sum
 from minijax.ops.random import placeholder
 from minijax.ops.reductions import argmax, reduce_max
-from minijax.ops.slots import FREE, Values, empty, keep, read, thin_out, write
+from minijax.ops.slots import FREE, Values, empty, free_slots, keep, read, thin_out, write
 from minijax.ops.structural import zeros_of
 from minijax.tracing.array import typeof
 from minijax.util import merge_lists, split_list
@@ -177,8 +174,7 @@ class Steps:
 
         def backward(j: Any, positions: Any, *flat: Any) -> Values:
             def forward(i: Any, positions: Any, *flat: Any) -> Values:
-                free = reduce_sum(convert_element_type(positions < 0, int32), (0,))
-                target = i + stretch(j - i + 1, free + 1)
+                target = i + stretch(j - i + 1, free_slots(positions) + 1)
                 _, *state = repeat(lambda i, *_: i < target, lambda i, *state: [i + 1, *self.advance(i, state)],
                                    [i, *flat[width:]], slots)
                 positions, rows = keep(True, target, positions, flat[:width], state)
@@ -213,8 +209,9 @@ def forward_program(jaxpr: Jaxpr, loop: Loop, body: Body) -> Jaxpr:
         def step(i: Any, mark: Any, positions: Any, *flat: Any) -> Values:
             rows, carry, ys = split_list(flat, width, loop.num_carry)
             if loop.cond is None:  # `mark` is the next step whose state is kept
-                due, free = eq(i, mark), reduce_sum(convert_element_type(positions < 0, int32), (0,))
-                mark = select_n(due, mark, i + stretch(select_n(due, np.int32(0), loop.length - i), free))
+                due = eq(i, mark)
+                left = select_n(due, np.int32(0), loop.length - i)
+                mark = select_n(due, mark, i + stretch(left, free_slots(positions)))
             else:  # every `mark`-th is
                 mark, positions = thin_out(i, mark, positions)
                 due = eq(rem(i, mark), 0)
@@ -228,7 +225,8 @@ def forward_program(jaxpr: Jaxpr, loop: Loop, body: Body) -> Jaxpr:
         count, mark, positions, *flat = repeat(proceed, step, [
             np.int32(0), np.int32(loop.cond is not None), positions, *rows, *init, *ys], loop.slots)
         if loop.cond is not None:  # states that are farther apart than there are rows are of no use
-            positions = select_n((mark > loop.slots) & (positions > 0), positions, FREE)
+            far = (mark > loop.slots) & (positions > 0) & (positions < count - 1)
+            positions = select_n(far, positions, FREE)
         return [*flat[width:], count, positions, *flat[:width]]
 
     types = loop.cond.in_types[: loop.num_cond] if loop.cond is not None else ()
