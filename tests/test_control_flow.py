@@ -31,14 +31,16 @@ class Ours:
     """What the functions below are written with: minijax."""
 
     lax, np = lax, jnp
-    grad, vmap, jvp, jit = minijax.grad, minijax.vmap, minijax.jvp, minijax.jit
+    grad, vmap, jvp, jit, custom_vjp = minijax.grad, minijax.vmap, minijax.jvp, minijax.jit, minijax.custom_vjp
+    random = minijax.random
 
 
 class Theirs:
     """The same of JAX."""
 
     lax, np = jax.lax, jax.numpy
-    grad, vmap, jvp, jit = jax.grad, jax.vmap, jax.jvp, jax.jit
+    grad, vmap, jvp, jit, custom_vjp = jax.grad, jax.vmap, jax.jvp, jax.jit, jax.custom_vjp
+    random = jax.random
 
 
 def branches(m, x, p):
@@ -372,6 +374,93 @@ def test_loops_are_traced_once():
     for n in (2, 3):
         minijax.jit(lambda n: lax.fori_loop(0, n, body, 1.0))(n)
     assert len(traces) == 2
+
+
+# ---- together with the rest ----
+
+def with_rule(m, x):
+    """A sine whose reverse rule says ten times its argument."""
+    f = m.custom_vjp(lambda x: m.np.sin(x))
+    f.defvjp(lambda x: (m.np.sin(x), x), lambda x, ct: (ct * 10.0 * x,))
+    return f(x)
+
+
+def test_custom_rules_in_branches():
+    """The rule is used in the branch that is taken, under jit, vmap and in a scan."""
+    def each(m):
+        def f(x, p):
+            return m.lax.cond(p, lambda x: with_rule(m, x), m.np.cos, x).sum()
+
+        def steps(x):
+            def step(a, b):
+                return m.lax.cond(b > 0, lambda a: with_rule(m, a), m.np.cos, a), a
+
+            return m.lax.scan(step, x, X)[0].sum()
+
+        return m.jit(lambda x, p: [m.grad(f)(x, p), m.vmap(m.grad(f))(x, x > 0), m.grad(steps)(x),
+                                   m.grad(lambda x: m.vmap(f)(x, x > 0).sum())(x)])
+
+    for p in (True, False):
+        same(each(Ours)(X, p), each(Theirs)(X, p))
+
+
+def test_keys_go_through():
+    """Typed keys are operands, results, carries and residuals."""
+    def each(m):
+        def branch(p, k, x):
+            return m.lax.cond(p, lambda k, x: m.np.sin(x) * m.random.normal(m.random.split(k)[1]),
+                              lambda k, x: x * m.random.normal(k), k, x)
+
+        def loop(n, k):
+            return m.lax.while_loop(lambda c: c[0] < n, lambda c: (c[0] + 1, m.random.split(c[1])[0],
+                                                                   m.random.normal(c[1])), (0, k, 0.0))[2]
+
+        p, n = np.array([True, False]), np.int32([1, 3])
+        return m.jit(lambda k: [m.vmap(branch, (0, None, None))(p, k, 1.5), m.grad(branch, 2)(n[0] == 1, k, 1.5),
+                                m.vmap(m.grad(branch, 2))(p, m.random.split(k), X[:2]), m.vmap(loop, (0, None))(n, k)])
+
+    ours = each(Ours)(minijax.random.key(0))
+    same([x.astype(float) for x in ours], [x.astype(float) for x in each(Theirs)(jax.random.key(0))])
+
+
+def test_effects_happen_where_they_should(capfd):
+    """A print in a branch or a body: once for each time it runs, also under grad, and in dead branches of vmap."""
+    def branch(x):
+        return lax.cond(x > 0, lambda x: (minijax.debug.print("branch {}", x), x)[1], lambda x: x, x)
+
+    def loop(x):
+        return lax.while_loop(lambda x: x < 3, lambda x: (minijax.debug.print("body {}", x), x + 1)[1], x)
+
+    minijax.jit(lambda x: (branch(x), branch(-x), loop(x), lax.cond(x > 0, lambda: minijax.debug.print("only"),
+                                                                    lambda: None)))(1.0)
+    minijax.jit(minijax.grad(branch))(2.0)
+    minijax.effects_barrier()
+    out = capfd.readouterr().out
+    assert sorted(out.split()) == sorted("branch 1.0 body 1.0 body 2.0 only branch 2.0".split())
+
+
+def test_64_bits():
+    """Indices, counters and bounds of 64 bits."""
+    with minijax.enable_x64(True), jax.enable_x64(True):
+        for f in (lambda m: m.lax.switch(np.int64(1), [lambda: 1, lambda: 2]),
+                  lambda m: m.lax.fori_loop(0, 3, lambda i, x: x + i, 0),
+                  lambda m: m.jit(lambda n: m.lax.fori_loop(0, n, lambda i, x: x + i, np.int32(0)))(3),
+                  lambda m: m.grad(lambda x: m.lax.cond(x > 0, m.np.sin, m.np.cos, x))(1.0)):
+            same(f(Ours), f(Theirs))
+
+
+def test_inside_jax():
+    """Eager calls on values that JAX traces: every branch is compiled."""
+    def f(p, x):
+        return lax.cond(p, lambda x: 2.0 * x, lambda x: x, x).value
+
+    def g(p, x):
+        return minijax.grad(lambda x: lax.cond(p, lambda x: x * x, lambda x: x, x).sum())(x).value
+
+    for ours, theirs in ((f, (2.0 * X, X)), (g, (2.0 * X, np.ones_like(X)))):
+        same([jax.jit(ours)(True, X), jax.jit(ours)(False, X)], theirs)
+        same(jax.vmap(ours, (0, None))(np.array([True, False]), X), np.stack(theirs))
+    same(jax.jit(lambda x: lax.while_loop(lambda x: x.sum() < 10, lambda x: x * 2, x).value)(X), 16.0 * X)
 
 
 # ---- random programs ----
