@@ -276,7 +276,7 @@ class custom(CustomFunction):
     """A function that may carry any of the rules jvp, vjp, vmap, transpose and lowering; what is missing is derived.
 
     With a jvp rule and no vjp rule, reverse mode is its transpose; with a vjp rule alone, forward mode is the
-    transpose of bwd.  `minijax.testing`'s `check_rules(f, *args)` finds rules that contradict each other.
+    transpose of bwd.  `minijax.testing.check_rules(f, *args)` finds rules that contradict each other.
 
     >>> @custom
     ... def f(x): return x * x
