@@ -6,8 +6,12 @@ import pkgutil
 
 import numpy as np
 
+import minijax
+import minijax.numpy as jnp
 import tests.cases
-from minijax.testing import Sample
+from minijax import lax
+from minijax.config import config
+from minijax.testing import Sample, harvest
 from minijax.testing.checks import CHECKS
 from minijax.ops.arithmetic import nextafter_p
 from minijax.ops.conversion import bitcast_convert_type_p, reduce_precision_p
@@ -47,14 +51,69 @@ def samples_by_op():
     return samples
 
 
-# Checks that an op does not pass on purpose, and why.
+# Checks and variants that an op does not pass on purpose, and why.
 CONVENTIONS = {
-    "nextafter": ("kinks", "no derivative"),
-    "sign": ("differences", "no derivative, not even of complex numbers"),
-    "stop_gradient": ("kinks", "no derivative"),
+    "cholesky": ({"kinks"}, "reads one triangle and differentiates as if of a symmetric matrix"),
+    "conv_general_dilated": ({"empty batch"}, "no examples would be no groups"),
+    "eig": ({"complex"}, "eigenvectors have any phase"),
+    "eigh": ({"kinks", "complex"}, "reads one triangle; eigenvectors have any phase"),
+    "nextafter": ({"kinks"}, "no derivative"),
+    "reduce_window_max": ({"complex"}, "derivatives of real numbers only"),
+    "reduce_window_min": ({"complex"}, "derivatives of real numbers only"),
+    "rng_bit_generator": ({"empty batch"}, "draws from the key of the first example"),
+    "sign": ({"complex"}, "no derivative, not even of complex numbers"),
+    "stop_gradient": ({"kinks"}, "no derivative"),
+    "svd": ({"complex"}, "singular vectors have any phase"),
+    "top_k": ({"kinks"}, "of equal elements, the first has the derivative"),
 }
+
+
+def left_out(op):
+    """Names of the checks and variants that an op need not pass."""
+    return CONVENTIONS.get(op.name, (set(),))[0]
 
 
 def checks_of(op, names=tuple(CHECKS)):
     """Names of the checks that an op has to pass."""
-    return tuple(name for name in names if name not in CONVENTIONS.get(op.name, ()))
+    return tuple(name for name in names if name not in left_out(op))
+
+
+def variants_of(op):
+    """Names of the variants that an op has to pass."""
+    return tuple({"bfloat16", "complex", "0-d", "broadcast"} - left_out(op))
+
+
+# ---- ops that hold programs: harvested
+
+X = array((3,), "float64")
+
+
+@minijax.custom_jvp
+def cubed(x):
+    return x ** 3
+
+
+cubed.defjvp(lambda primals, tangents: (primals[0] ** 3, 3 * primals[0] ** 2 * tangents[0]))
+
+PROGRAMS = (
+    (lambda x: minijax.jit(lambda y: jnp.sin(y) * x)(2.0 * x), X),
+    (lambda x: lax.cond(x[0] > 0, jnp.sin, lambda y: y * x[1], x), X),
+    (lambda x: lax.cond(x[0] < 0, jnp.sin, lambda y: y * x[1], x), X),
+    (lambda i, x: lax.switch(i, [jnp.sin, lambda y: y * y, lambda y: y[::-1]], x), np.int32(1), X),
+    (lambda x: lax.scan(lambda c, a: (c * jnp.cos(a), c + a), x[0], x), X),
+    (lambda x: lax.scan(lambda c, a: (c * a, (c, jnp.sin(a))), x, np.array([0.7, 1.0, 0.5]), reverse=True), X),
+    (lambda x: lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, jnp.sin(s[1]) * 2.0), (0, x)), X),
+    (lambda x: minijax.checkpoint(lambda y: jnp.sin(jnp.sin(y)))(x), X),
+    (lambda x: cubed(x), X),
+)
+
+
+def held_samples():
+    """Samples of the ops that hold programs, by op."""
+    found = {}
+    with config.override("jax_enable_x64", True), config.override("evaluator", "numpy"):
+        for function, *args in PROGRAMS:
+            for op, sample in harvest(function, *args):
+                if sample.holds_programs:
+                    found.setdefault(op, []).append(sample)
+    return found

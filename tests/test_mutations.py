@@ -10,7 +10,7 @@ import pytest
 
 from minijax.config import config
 from minijax.testing import check_op, mutants, planted
-from tests.checker_samples import checks_of, few, samples_by_op
+from tests.checker_samples import checks_of, few, held_samples, samples_by_op
 
 CHECKS_OF_RULE = {
     "eval": ("type", "backend", "differences"),
@@ -19,7 +19,7 @@ CHECKS_OF_RULE = {
     "transpose": ("transpose", "reverse", "batched derivatives"),
     "batch": ("batch", "batched derivatives"),
 }
-SAMPLES = {op: few(samples) for op, samples in samples_by_op().items()}
+SAMPLES = {op: few(samples, 5) for op, samples in samples_by_op().items()} | held_samples()
 COUNTS = collections.Counter()
 SURVIVORS = []
 

@@ -116,7 +116,7 @@ def select_and_gather_add(source: np.ndarray, x: np.ndarray, *, select: str, win
     """For each window of x, the element of `source` where x is largest ('ge') or smallest ('le')."""
     place = _chosen(x, select, window_dimensions, window_strides, padding, base_dilation, window_dilation)
     windows = windows_of(_padded(source, 0, padding, base_dilation), window_dimensions, window_strides,
-                         window_dilation).reshape(*place.shape, -1)
+                         window_dilation).reshape(*place.shape, size_of(window_dimensions))
     found = np.take_along_axis(windows, np.maximum(place, 0)[..., None], -1)[..., 0]
     return np.where(place < 0, np.zeros((), source.dtype), found)
 

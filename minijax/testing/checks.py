@@ -100,7 +100,7 @@ def check_backend(op: Op, sample: Sample) -> None:
 
 def compiled_outs(op: Op, sample: Sample) -> tuple[Any, ...]:
     """The backend's results; kept by the sample, for the NumPy meaning to be compared again."""
-    key = config.jax_enable_x64
+    key = op, config.jax_enable_x64
     kept = _compiled.setdefault(sample, {})
     if key not in kept:
         evaluate = evaluators.get("xla", evaluate_numpy)
@@ -108,7 +108,7 @@ def compiled_outs(op: Op, sample: Sample) -> tuple[Any, ...]:
     return kept[key]
 
 
-_compiled: weakref.WeakKeyDictionary[Sample, dict[bool, tuple[Any, ...]]] = weakref.WeakKeyDictionary()
+_compiled: weakref.WeakKeyDictionary[Sample, dict[Any, tuple[Any, ...]]] = weakref.WeakKeyDictionary()
 
 
 # ---- derivatives ----
@@ -310,16 +310,20 @@ def vmapped(f: Callable[..., Any], axes: Sequence[int | None], size: int) -> Cal
 
 
 def check_batch(op: Op, sample: Sample) -> None:
-    """Batching equals a loop over examples, whichever arguments are batched and along whichever axis; also of none."""
-    f, types = function_of(op, sample), op.infer(sample.types, sample.params)
+    """Batching equals a loop over examples, whichever arguments are batched and along whichever axis."""
+    f = function_of(op, sample)
     for axes in patterns(sample) if sample.loops else ():
         outs = vmapped(f, axes, 3)(*[batch_of(x, a, 3) for x, a in zip(sample.args, axes, strict=True)])
         loop = [f(*args) for args in examples_of(sample, axes, 3)]
         for number, mine in enumerate(outs):
             expected = np.stack([np.asarray(each[number]) for each in loop])
             agree("batch", f"result {number} for batch axes {axes}, against a loop", mine, expected, sample.rtol)
-    axes = tuple([0] * len(sample.args))
-    outs = vmapped(f, axes, 0)(*[batch_of(x, 0, 0) for x in sample.args]) if axes else []
+
+
+def check_empty_batch(op: Op, sample: Sample) -> None:
+    """A batch of no examples gives results of no examples."""
+    types, axes = op.infer(sample.types, sample.params), tuple([0] * len(sample.args))
+    outs = vmapped(function_of(op, sample), axes, 0)(*[batch_of(x, 0, 0) for x in sample.args]) if axes else []
     for number, (mine, type) in enumerate(zip(outs, types, strict=bool(axes))):
         if mine.shape != (0, *type.shape):
             raise Mismatch("batch", f"shape of result {number} for a batch of none", None, mine.shape, (0, *type.shape))
@@ -358,5 +362,5 @@ def check_batched_derivatives(op: Op, sample: Sample) -> None:
 CHECKS: dict[str, tuple[Check, bool]] = {  # the check, and whether it needs double precision
     "type": (check_type, False), "staged": (check_staged, False), "backend": (check_backend, False),
     "differences": (check_differences, True), "kinks": (check_kinks, True), "reverse": (check_reverse, True),
-    "transpose": (check_transpose, True), "batch": (check_batch, False),
+    "transpose": (check_transpose, True), "batch": (check_batch, False), "empty batch": (check_empty_batch, False),
     "batched derivatives": (check_batched_derivatives, False)}

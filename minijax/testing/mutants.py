@@ -328,8 +328,8 @@ def mutants(op: Op, operands: int, run: Callable[[], Any]) -> list[Mutant]:
         if rule == "eval" or use.gives:
             swaps = operands > 1 and not (rule in ("eval", "batch") and "commutative" in op.traits)
             found += [Mutant(op, rule, name, change) for name, change in made if swaps or "swapped" not in name]
-            found += [Mutant(op, rule, f"{name} number {number} done wrongly", lambda right, at=(name, number): _spoiled(
-                right, at)) for name, number in sorted(use.met) if number < 3]
+            found += [Mutant(op, rule, f"{at[0]} number {at[1]} done wrongly", lambda right, at=at: _spoiled(right, at))
+                      for at in sorted(use.met) if at[1] < 3]
     return found
 
 

@@ -53,7 +53,7 @@ class Report:
 
 
 def check_op(op: Op, samples: Sequence[Sample] | None = None, *, checks: Sequence[str] = tuple(CHECKS),
-             with_variants: bool = True, first: bool = False, raise_error: bool = True) -> Report:
+             with_variants: bool | Sequence[str] = True, first: bool = False, raise_error: bool = True) -> Report:
     """Check the rules of an op against each other, against differences, and against the compiled lowering.
 
     Args:
@@ -61,8 +61,9 @@ def check_op(op: Op, samples: Sequence[Sample] | None = None, *, checks: Sequenc
         samples: where to check it; by default made up from its type rule, which needs an op without parameters.
         checks: names of checks, by default all: 'type', 'staged' (program against eager), 'backend' (NumPy meaning
             against the lowering), 'differences' (jvp), 'kinks', 'reverse' (linearize, <u, J v> = <transposed J u, v>),
-            'transpose' (where the op itself is linear), 'batch' (against a loop; of none), 'batched derivatives'.
-        with_variants: check bfloat16, complex, 0-d and broadcast operands too, where the op takes them.
+            'transpose' (where the op itself is linear), 'batch' (against a loop), 'empty batch', 'batched derivatives'.
+        with_variants: check 'bfloat16', 'complex', '0-d' and 'broadcast' operands too, where the op takes them; or
+            the names of some of these.
         first: stop at the first failure.
         raise_error: raise `RuleError` with the report, rather than return a report with failures.
 
@@ -79,7 +80,7 @@ def check_op(op: Op, samples: Sequence[Sample] | None = None, *, checks: Sequenc
     if with_variants:
         fewer = tuple(name for name in checks if name in ON_VARIANTS)
         todo += [(f"sample {i} as {name} {variant}", variant, fewer) for i, sample in enumerate(given)
-                 for name, variant in variants(op, sample)]
+                 for name, variant in variants(op, sample) if with_variants is True or name in with_variants]
     for where, sample, names in todo:
         for name in names:
             failure = run_check(op, name, sample, where)
@@ -99,7 +100,8 @@ def check_op(op: Op, samples: Sequence[Sample] | None = None, *, checks: Sequenc
 def run_check(op: Op, name: str, sample: Sample, where: str) -> Failure | None:
     """Run one check with the NumPy evaluator, in double precision if it needs that; None if it passes."""
     check, double = CHECKS[name]
-    with (config.override("evaluator", "numpy"), config.override("jax_enable_x64", double or config.jax_enable_x64),
+    double = sample.is_double or config.jax_enable_x64 or double and not sample.holds_programs
+    with (config.override("evaluator", "numpy"), config.override("jax_enable_x64", double),
           warnings.catch_warnings(), np.errstate(all="ignore")):
         warnings.simplefilter("ignore")
         try:
@@ -112,5 +114,5 @@ def run_check(op: Op, name: str, sample: Sample, where: str) -> Failure | None:
 
 
 BLAMED = {"type": "type", "staged": "eval", "backend": "lowering", "differences": "jvp", "kinks": "jvp",
-          "reverse": "linearize or transpose", "transpose": "transpose", "batch": "batch",
+          "reverse": "linearize or transpose", "transpose": "transpose", "batch": "batch", "empty batch": "batch",
           "batched derivatives": "batch"}

@@ -16,7 +16,7 @@ from minijax import pytree
 from minijax.errors import MinijaxError, MinijaxValueError
 from minijax.interpreters.evaluate import evaluate_numpy
 from minijax.ir import dtypes
-from minijax.ir.jaxpr import Jaxpr, Literal
+from minijax.ir.jaxpr import Jaxpr, Literal, held_programs
 from minijax.ir.op import Op
 from minijax.ir.types import ArrayType
 from minijax.tracing.array import typeof
@@ -51,8 +51,20 @@ class Sample:
                 if not dtypes.is_key(typeof(x).dtype) and typeof(x).dtype.name in changes else x for x in self.args]
         return dataclasses.replace(self, args=tuple(args))
 
+    @property
+    def holds_programs(self) -> bool:
+        """Whether programs among the parameters fix the types of the arguments."""
+        return any(held_programs(self.params))
+
+    @property
+    def is_double(self) -> bool:
+        """Whether an argument is in double precision, which needs `jax_enable_x64`."""
+        return any(getattr(x, "dtype", None) in (np.float64, np.complex128, np.int64) for x in self.args)
+
     def __str__(self) -> str:
-        return f"({', '.join(map(repr, self.types))})" + (f" {self.params}" if self.params else "")
+        dtypes_and_shapes = [f"{x.dtype}{list(x.shape)}" if hasattr(x, "dtype") else repr(x) for x in self.args]
+        params = [f"{name}={value}" for name, value in self.params.items() if not any(held_programs({"": value}))]
+        return f"({', '.join([*dtypes_and_shapes, *params])})"
 
 
 def accepted(op: Op, sample: Sample) -> bool:
@@ -100,7 +112,10 @@ def _finite(op: Op, count: int, dtype: Any) -> Sample | None:
         sample = Sample(tuple(random_array(type, i, low, high) for i in range(count)))
         if not accepted(op, sample):
             return None
-        outs = [np.asarray(x) for x in evaluate_numpy(op, sample.args, {})]
+        try:
+            outs = [np.asarray(x) for x in evaluate_numpy(op, sample.args, {})]
+        except TypeError:  # takes another number of operands
+            return None
         if all(np.all(np.isfinite(x.astype(np.complex128))) for x in outs if dtypes.is_inexact(x.dtype)):
             return sample
     return None
@@ -110,25 +125,37 @@ def _finite(op: Op, count: int, dtype: Any) -> Sample | None:
 
 def variants(op: Op, sample: Sample) -> Iterator[tuple[str, Sample]]:
     """Like samples of other dtypes, and, of an elementwise op, of no axes and with a scalar beside arrays."""
-    for name, change in (("bfloat16", {"float32": ml_dtypes.bfloat16}), ("complex", {"float32": np.complex64})):
-        changed = sample.cast(change)
-        if any(x is not y for x, y in zip(changed.args, sample.args, strict=True)) and accepted(op, changed):
-            yield name, changed
+    if any(t.dtype.name == "float32" for t in sample.types) and not sample.holds_programs:
+        for name, changed in (("bfloat16", sample.cast({"float32": ml_dtypes.bfloat16})), ("complex", turned(sample))):
+            if accepted(op, changed):
+                yield name, changed
     if "elementwise" in op.traits and all(np.size(x) for x in sample.args):
         if any(np.ndim(x) for x in sample.args):
-            yield "0-d", dataclasses.replace(sample, args=tuple(np.asarray(x).reshape(-1)[0] for x in sample.args))
+            yield "0-d", dataclasses.replace(sample, args=tuple(map(scalar_of, sample.args)))
         if len({np.shape(x) for x in sample.args}) == 1 < len(sample.args) and np.ndim(sample.args[0]):
             for i in range(len(sample.args)):
-                args = [np.asarray(x).reshape(-1)[0] if i == j else x for j, x in enumerate(sample.args)]
+                args = [scalar_of(x) if i == j else x for j, x in enumerate(sample.args)]
                 if accepted(op, mixed := dataclasses.replace(sample, args=tuple(args))):
-                    yield f"operand {i} broadcast", mixed
+                    yield "broadcast", mixed
+
+
+def scalar_of(x: Any) -> Any:
+    """The first element of an array; a scalar as it is."""
+    return np.asarray(x).reshape(-1)[0] if np.ndim(x) else x
+
+
+def turned(sample: Sample) -> Sample:
+    """The sample with real numbers turned into complex ones off the axis."""
+    args = [np.asarray(x * np.complex64(1 + 0.25j)).astype(np.complex64) if t.dtype.name == "float32" else x
+            for x, t in zip(sample.args, sample.types, strict=True)]
+    return dataclasses.replace(sample, args=tuple(args))
 
 
 def wide(op: Op, sample: Sample) -> Sample:
     """The sample in double precision, if the op takes that; needs `jax_enable_x64`."""
     changed = sample.cast({"bfloat16": np.float64, "float16": np.float64, "float32": np.float64,
                            "complex64": np.complex128})
-    return changed if accepted(op, changed) else sample
+    return changed if accepted(op, changed) and not sample.holds_programs else sample
 
 
 # ---- harvested from a program ----
@@ -140,7 +167,7 @@ def harvest(function: Callable[..., Any], *args: Any, op: Op | None = None) -> l
 
     >>> from minijax.ops.families import mul_p
     >>> [str(sample) for _, sample in harvest(lambda x: 2.0 * x, np.ones(3, np.float32), op=mul_p)]
-    ['(f32[], f32[3])']
+    ['(float32[], float32[3])']
     """
     program = make_jaxpr(function)(*args)
     found = [(eqn.op, Sample(tuple(values), eqn.params)) for eqn, values in _met(program, pytree.leaves(args))]
