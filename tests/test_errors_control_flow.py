@@ -144,7 +144,7 @@ def test_effects_under_a_batched_predicate():
 def test_programs_that_do_not_fit():
     eqn, = minijax.make_jaxpr(lambda x, p: lax.cond(p, lambda x: x, lambda x: x * 2.0, x))(X, True).eqns
     index, operand = (atom.type for atom in eqn.inputs)
-    for types, words in (((operand, operand), "cannot choose among 2 branches"),
+    for types, words in (((operand, operand), "index into 2 branches"),
                          ((index, index), "inputs of branch 0")):
         with pytest.raises(MinijaxTypeError, match=words):
             cond_p.type(*types, **eqn.params)

@@ -18,11 +18,11 @@ from minijax.calls.scan import Mask, present, regrouped, spread
 from minijax.errors import MinijaxTypeError, UnhandledEffectError
 from minijax.interpreters.batch import batch_program, place_axis
 from minijax.interpreters.evaluate import run_numpy, run_program
-from minijax.interpreters.programs import jvp_program, linearize_program
+from minijax.interpreters.programs import Linearized, jvp_program, linearize_program
 from minijax.interpreters.stage import stage
 from minijax.interpreters.transpose import transpose_program
 from minijax.ir.dtypes import bool_, int32
-from minijax.ir.jaxpr import Jaxpr, kept
+from minijax.ir.jaxpr import Jaxpr, Var, kept
 from minijax.ir.op import Linear
 from minijax.ir.types import ArrayType, zero
 from minijax.ops.arithmetic import clamp
@@ -64,22 +64,13 @@ def taken_branch(index: Any, branches: Branches) -> Jaxpr | None:
 
 
 def _type(index: ArrayType, *operands: ArrayType, branches: Branches) -> tuple[ArrayType, ...]:
-    if index.shape or index.dtype != int32 and (index.dtype != bool_ or len(branches) != 2):
-        raise MinijaxTypeError(f"cond: an index of type {index} cannot choose among {len(branches)} branches"
-                               f"{at_line()}. It is an int32 scalar, or a bool one for two branches.")
+    wanted = ArrayType((), bool_ if index.dtype == bool_ and len(branches) == 2 else int32)
+    check_fit(f"cond: the types of an index into {len(branches)} branches", [index], [wanted])
     for n, branch in enumerate(branches):
         check_fit(f"cond: the inputs of branch {n}", branch.in_types, operands)
         check_fit(f"cond: the results of branch {n}", branch.out_types, branches[0].out_types)
     results = zip(*[branch.out_types for branch in branches], strict=True)
     return tuple([types[0].update(weak_type=all([t.weak_type for t in types])) for types in results])
-
-
-def _eval(index: np.ndarray, *arrays: np.ndarray, branches: Branches) -> list[Any]:
-    return run_numpy(taken_branch(index, branches), arrays)  # type: ignore[arg-type]
-
-
-def _cost(*types: ArrayType, branches: Branches) -> int:
-    return max(program_cost(jaxpr=branch) for branch in branches)  # that of the dearest branch
 
 
 # ---- derivatives ----
@@ -118,7 +109,7 @@ def split_branches(first: Jaxpr, branches: Branches,
     Residuals of one type share a result of the known branches: each fills its own, and the rest with placeholders.
     """
     parts, every = agreeing(linearize_program, branches, nonzero)
-    results, numbers, places = list(first.out_types), [], []
+    results, numbers = list(first.out_types), []
     for part in parts:
         mine = list(range(len(every)))
         for type in part.known.out_types[len(every):]:
@@ -126,23 +117,23 @@ def split_branches(first: Jaxpr, branches: Branches,
             mine.append(free[0] if free else len(results))
             results += [] if free else [type]
         numbers.append(mine)
-        places.append([(where, i if where == "input" else mine[i]) for where, i in part.residuals])
-    types = {place: v.type for part, own in zip(parts, places, strict=True)
-             for place, v in zip(own, part.linear.invars, strict=False)}
-    known, linear = [], []
-    for part, mine, own in zip(parts, numbers, places, strict=True):
-        def run_known(*operands: Any, part: Any = part, mine: Any = mine) -> list[Any]:
+    owned = [{(where, i if where == "input" else mine[i]): v
+              for (where, i), v in zip(part.residuals, part.linear.invars, strict=False)}
+             for part, mine in zip(parts, numbers, strict=True)]
+    places = {place: v.type for own in owned for place, v in own.items()}
+
+    def known(part: Linearized, mine: list[int]) -> Jaxpr:
+        def run(*operands: Any) -> list[Any]:
             at = dict(zip(mine, run_program(part.known, *operands), strict=True))
             return [at[i] if i in at else placeholder(t) for i, t in enumerate(results)]
 
-        def run_linear(*flat: Any, part: Any = part, own: Any = own) -> list[Any]:
-            at = dict(zip(types, flat, strict=False))
-            return run_program(part.linear, *[at[place] for place in own], *flat[len(types):])
+        return stage(run, first.in_types, part.known.debug_name)
 
-        known.append(stage(run_known, first.in_types, part.known.debug_name))
-        _, dots = partition_list(nonzero, first.in_types)
-        linear.append(stage(run_linear, [*types.values(), *dots], part.known.debug_name))
-    return tuple(known), tuple(linear), list(types), every
+    def linear(part: Linearized, own: dict[Any, Var]) -> Jaxpr:
+        residuals = [own[place] if place in own else Var(type) for place, type in places.items()]
+        return part.linear.replace(invars=[*residuals, *part.linear.invars[len(part.residuals):]])
+
+    return tuple(map(known, parts, numbers)), tuple(map(linear, parts, owned)), list(places), every
 
 
 def _transpose(cts: Sequence[Any], index: Any, *args: Any, branches: Branches) -> list[Any]:
@@ -203,5 +194,6 @@ def _dce(used: Mask, live: Callable[..., tuple[Jaxpr, Mask]], *, branches: Branc
     return (True, *needed), used, {"branches": branches if programs == branches else programs}
 
 
-cond_p = CallOp("cond", type=_type, eval=_eval, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch,
-                cost=_cost, dce=_dce, traits={"control"})
+cond_p = CallOp("cond", type=_type, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch, dce=_dce,
+                eval=lambda index, *arrays, branches: run_numpy(taken_branch(index, branches), arrays),
+                cost=lambda *types, branches: max(program_cost(jaxpr=branch) for branch in branches))  # of the dearest

@@ -22,7 +22,7 @@ from minijax.interpreters.dual import instantiate
 from minijax.interpreters.evaluate import run_numpy, run_program
 from minijax.interpreters.programs import jvp_program
 from minijax.interpreters.stage import stage
-from minijax.ir.jaxpr import Jaxpr, Var, kept
+from minijax.ir.jaxpr import Jaxpr, Var, held_programs, kept
 from minijax.ir.types import ArrayType, zero
 from minijax.ops.reductions import reduce_or
 from minijax.ops.rows import select_rows, smooth_rows
@@ -138,5 +138,5 @@ def _dce(used: Mask, live: Callable[..., tuple[Jaxpr, Mask]], *, cond_jaxpr: Jax
         "body_jaxpr": narrowed(body, of_body + carry), "body_nconsts": sum(of_body), **kept_states}
 
 
-while_p = CallOp("while", type=_type, eval=_eval, jvp=_jvp, transpose=_transpose, batch=_batch, cost=_cost, dce=_dce,
-                 traits={"control"})
+while_p = CallOp("while", type=_type, eval=_eval, jvp=_jvp, transpose=_transpose, batch=_batch, dce=_dce,
+                 cost=lambda *types, **params: sum(program_cost(jaxpr=p) for p in held_programs(params)))  # one round
