@@ -19,15 +19,15 @@ _DEVICES = ("block_until_ready", "debug_nans", "default_backend", "device_count"
             "process_index")
 _FLOORS = ("api", "calls", "config", "errors", "interpreters", "ir", "lowering", "ops", "pytree", "tracing", "util")
 _NAMESPACES = ("ad_checkpoint", "checkpoint_policies", "custom_batching", "custom_derivatives", "debug", "experimental",
-               "inspect", "language", "lax", "nn", "numpy", "random", "test_util", "testing", "tree", "tree_util",
-               "typing")
+               "inspect", "language", "lax", "nn", "numpy", "random", "taylor", "test_util", "testing", "tree",
+               "tree_util", "typing")
 _MEMORY = ("checkpoint", "checkpoint_name", "print_saved_residuals", "remat", "saved_residuals")
 _CALLBACKS = ("io_callback", "pure_callback")
 _HOMES = {name: home for home, names in (
     ("minijax.ad_checkpoint", _MEMORY), ("minijax.api", _API), ("minijax.callbacks", _CALLBACKS),
     ("minijax.custom_rules", _CUSTOM), ("minijax.derivatives", _DERIVATIVES), ("minijax.devices", _DEVICES),
     ("minijax.ir", ("Jaxpr",)), ("minijax.language", ("parse",)),
-    ("minijax.tracing", ("Array", "typeof"))) for name in names}
+    ("minijax.taylor", ("jet", "laplacian")), ("minijax.tracing", ("Array", "typeof"))) for name in names}
 __all__ = sorted({*_HOMES, *_FLOORS, *_NAMESPACES})
 
 

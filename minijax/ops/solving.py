@@ -36,12 +36,12 @@ def _triangular_solve_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
     (a, _), (da, db) = primals, tangents
     outs = triangular_solve_p.bind(*primals, **params)
     if da is not zero:
-        change = _applied(da, outs[0], **params)
+        change = triangular_product(da, outs[0], **params)
         db = neg(change) if db is zero else sub(db, change)
     return outs, triangular_solve_p.bind(a, db, **params)
 
 
-def _applied(da: Any, x: Any, *, left_side: bool, lower: bool, transpose_a: bool, conjugate_a: bool,
+def triangular_product(da: Any, x: Any, *, left_side: bool, lower: bool, transpose_a: bool, conjugate_a: bool,
              unit_diagonal: bool) -> Any:
     """op(da) x or x op(da), of the elements of da that a solve reads."""
     offset = 1 if unit_diagonal else 0
