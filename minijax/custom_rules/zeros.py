@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minijax import pytree
+from minijax.api.differentiate import as_result
 from minijax.api.trace import ShapeDtypeStruct
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType, zero
@@ -76,7 +77,7 @@ def shown_zero(type: ArrayType, symbolic: bool) -> Any:
     """A zero derivative of a value of an IR type, as a rule is to see it."""
     if symbolic:
         return SymbolicZero(ShapeDtypeStruct(type.shape, type.dtype, weak_type=type.weak_type))
-    return zeros_of(type) if type.differentiable else np.zeros(type.shape, dtypes.float0)
+    return as_result(zeros_of(type)) if type.differentiable else np.zeros(type.shape, dtypes.float0)
 
 
 def shown(t: Any, type: ArrayType, symbolic: bool) -> Any:
