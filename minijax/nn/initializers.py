@@ -1,7 +1,4 @@
-"""Initializers: functions (key, shape, dtype) -> array, drawn as `jax.nn.initializers` draws.
-
-`orthogonal` and `delta_orthogonal` need a QR decomposition and are not here yet.
-"""
+"""Initializers: functions (key, shape, dtype) -> array, drawn as `jax.nn.initializers` draws."""
 
 from __future__ import annotations
 
@@ -182,3 +179,53 @@ lecun_normal = _scaling("lecun_normal", 1.0, "fan_in", "truncated_normal", "Norm
 he_uniform = _scaling("he_uniform", 2.0, "fan_in", "uniform", "Uniform, of variance 2 / inputs.")
 he_normal = _scaling("he_normal", 2.0, "fan_in", "truncated_normal", "Normal, of variance 2 / inputs.")
 xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal = glorot_uniform, glorot_normal, he_uniform, he_normal
+
+
+# ---- orthogonal matrices
+
+def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """Orthogonal matrices, uniform among all, times `scale`: `column_axis` and the product of the other axes.
+
+    Whichever of the two is smaller is orthonormal.  Raises `ShapeError` when called with fewer than two axes.
+
+    >>> orthogonal()(random.PRNGKey(0), (4, 3)).shape
+    (4, 3)
+    """
+    default = dtype
+
+    def init(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
+        _refuse(out_sharding)
+        if len(shape) < 2:
+            raise ShapeError(f"orthogonal needs a shape of two axes at least, got {tuple(shape)}. "
+                             "Use normal or uniform for vectors.")
+        dtype = _float(default if dtype is None else dtype)
+        if 0 in shape:
+            return jnp.zeros(shape, dtype)
+        columns = shape[column_axis]
+        q = random.orthogonal(key, math.prod(shape) // columns, (), dtype, columns)
+        others = np.delete(shape, column_axis).tolist()
+        return jnp.asarray(scale, dtype) * jnp.moveaxis(q.reshape(*others, columns), -1, column_axis)
+
+    return init
+
+
+def delta_orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """Kernels of convolutions with one, two or three window axes: an orthogonal matrix at the centre, zeros around.
+
+    Raises `ShapeError` for other ranks, and for more inputs than outputs.
+
+    >>> delta_orthogonal()(random.PRNGKey(0), (3, 2, 4)).shape
+    (3, 2, 4)
+    """
+    default = dtype
+
+    def init(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Any:
+        _refuse(out_sharding)
+        if len(shape) not in (3, 4, 5) or shape[-1] < shape[-2]:
+            raise ShapeError(f"delta_orthogonal needs three to five axes, the last ones for inputs and at least as "
+                             f"many outputs, got {tuple(shape)}.")
+        dtype = _float(default if dtype is None else dtype)
+        centre = tuple((n - 1) // 2 for n in shape[:-2])
+        return jnp.zeros(shape, dtype).at[centre].set(orthogonal(scale, column_axis, dtype)(key, shape[-2:]))
+
+    return init

@@ -1,76 +1,50 @@
-"""`numpy.linalg`: norms; decompositions and solvers come later."""
+"""`numpy.linalg`: linear algebra of matrices in the last two axes; each function is in a module named for its topic."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from minijax.api.jit import fused
-from minijax.errors import MinijaxValueError
-from minijax.ir import dtypes
-from minijax.numpy.elementwise import absolute, not_equal, power, real, sqrt
-from minijax.numpy.operands import axes_of, operand
-from minijax.numpy.reductions import max, min, sum
-from minijax.ops.conversion import conj
-from minijax.ops.families import at_line, mul
-from minijax.ops.promotion import promoted_inexact
+from minijax.errors import ShapeError
+from minijax.numpy import arrange, linear
+from minijax.numpy.decompositions import (cholesky, eig, eigh, eigvals, eigvalsh, matrix_rank, qr, svd, svdvals)
+from minijax.numpy.linear import matmul, tensordot, vecdot
+from minijax.numpy.norms import cond, matrix_norm, norm, vector_norm
+from minijax.numpy.operands import operand
+from minijax.numpy.shaping import matrix_transpose
+from minijax.numpy.systems import (det, inv, lstsq, matrix_power, multi_dot, pinv, slogdet, solve, tensorinv,
+                                   tensorsolve)
+from minijax.ops.families import at_line
+
+__all__ = ["cholesky", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "inv", "lstsq",
+           "matmul", "matrix_norm", "matrix_power", "matrix_rank", "matrix_transpose", "multi_dot", "norm", "outer",
+           "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "tensordot", "tensorinv", "tensorsolve", "trace",
+           "vecdot", "vector_norm"]
 
 
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """Norms of vectors (one axis) or matrices (two): Euclidean by default, or of order `ord`.
+def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """Vector product of vectors of three components, along one axis of both.
 
     >>> import numpy as np
-    >>> norm(np.array([3.0, 4.0]))
-    Array(5., dtype=float32)
+    >>> cross(np.array([1, 0, 0]), np.array([0, 1, 0]))
+    Array([0, 0, 1], dtype=int32)
     """
-    x = operand("norm", x)
-    axes = axes_of("norm", axis, x.ndim)
-    if axis is None and ord is not None and x.ndim not in (1, 2) or ord is not None and len(axes) > 2:
-        raise MinijaxValueError(f"norm: order {ord!r} is for vectors and matrices, got {x.ndim} axes{at_line()}. "
-                                "Give axis=...")
-    return _norm(x, ord=ord, axes=axes, keepdims=bool(keepdims))
+    return linear.cross(x1, x2, axis=axis)
 
 
-def _norm_of(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    x, = promoted_inexact("norm", x)
-    if ord is None or ord == "fro" and len(axes) == 2 or ord == 2 and len(axes) == 1:
-        squares = real(mul(x, conj(x))) if dtypes.is_complex(x.dtype) else mul(x, x)
-        return sqrt(sum(squares, axes, keepdims=keepdims))
-    return (_vector_norm if len(axes) == 1 else _matrix_norm)(absolute(x), ord, axes, keepdims)
+def outer(x1: Any, x2: Any, /) -> Any:
+    """All products of the elements of two vectors; raises `ShapeError` for other arrays."""
+    x1, x2 = operand("outer", x1), operand("outer", x2)
+    if x1.ndim != 1 or x2.ndim != 1:
+        raise ShapeError(f"linalg.outer takes two vectors, got the shapes {x1.shape} and {x2.shape}{at_line()}. "
+                         "numpy.outer flattens its operands.")
+    return linear.outer(x1, x2)
 
 
-_norm = fused(_norm_of, static_argnames=("ord", "axes", "keepdims"))
+def diagonal(x: Any, /, *, offset: int = 0) -> Any:
+    """The diagonals of the last two axes, as a last axis."""
+    return arrange.diagonal(x, offset, -2, -1)
 
 
-def _vector_norm(size: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    if isinstance(ord, str):
-        raise MinijaxValueError(f"norm: {ord!r} is no order of a vector's norm{at_line()}.")
-    if ord in (math.inf, -math.inf):
-        return (max if ord > 0 else min)(size, axes, keepdims=keepdims)
-    if ord == 0:
-        return sum(not_equal(size, 0), axes, dtype=size.dtype, keepdims=keepdims)
-    if ord == 1:
-        return sum(size, axes, keepdims=keepdims)
-    return power(sum(power(size, ord), axes, keepdims=keepdims), 1.0 / ord)
-
-
-def _matrix_norm(size: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    row, column = axes
-    if ord not in (1, -1, math.inf, -math.inf):
-        raise NotImplementedError(f"norm: order {ord!r} of a matrix needs singular values, which are not there yet.")
-    summed, chosen = (row, column) if ord in (1, -1) else (column, row)
-    out = (max if ord > 0 else min)(sum(size, summed, keepdims=True), chosen, keepdims=True)
-    return out if keepdims else out.reshape([n for i, n in enumerate(size.shape) if i not in axes])
-
-
-def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
-    """Norm of vectors along axes, of the flattened array by default."""
-    x = operand("vector_norm", x)
-    if axis is None and not keepdims:
-        return norm(x.reshape(-1), ord)
-    return norm(x, ord, axis, keepdims)
-
-
-def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
-    """Norm of the matrices of the last two axes."""
-    return norm(x, ord, (-2, -1), keepdims)
+def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    """The sums of the diagonals of the last two axes."""
+    return arrange.trace(x, offset, -2, -1, dtype)

@@ -15,7 +15,7 @@ def fill(names: dict[str, Any]) -> None:
     """Fill the tables behind `__array_ufunc__` and `__array_function__` from a namespace of ours."""
     pairs = [(getattr(np, name, None), ours) for name, ours in names.items() if callable(ours) and
              not name.startswith("_")]
-    pairs += [(np.linalg.norm, linalg.norm)]
+    pairs += [(getattr(np.linalg, name, None), getattr(linalg, name)) for name in linalg.__all__]
     for theirs, ours in pairs:
         table: dict[Any, Callable[..., Any]] = Array.ufuncs if isinstance(theirs, np.ufunc) else Array.functions
         if isinstance(theirs, np.ufunc) or hasattr(theirs, "_implementation"):
