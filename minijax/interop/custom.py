@@ -10,6 +10,7 @@ import numpy as np
 
 from minijax import lax
 from minijax.api.trace import ShapeDtypeStruct
+from minijax.custom_batching import custom_vmap
 from minijax.custom_rules import custom_jvp, custom_vjp
 from minijax.interop.equations import rules, run
 from minijax.interop.programs import function
@@ -69,6 +70,25 @@ def _custom_vjp(*values: Any, call_jaxpr: Any, fwd_jaxpr_thunk: Any, bwd: Any, o
     return call(*args)
 
 
+def _custom_vmap(*values: Any, call: Any, rule: Any, in_tree: Any, out_tree: Any) -> Any:
+    """JAX's rule is traced at the types of the batch: its flags of what is batched are known by then."""
+    body = custom_vmap(lambda *xs: function(call)(*xs))
+
+    @body.def_vmap
+    def batched(size: int, in_batched: Sequence[bool], *xs: Any) -> Any:
+        flags: list[bool] = []
+
+        def flat(*xs: Any) -> list[Any]:
+            outs, out_batched = rule(size, in_tree.unflatten(in_batched), *in_tree.unflatten(xs))
+            flags[:] = jax.tree.leaves(out_batched)
+            return jax.tree.leaves(outs)
+
+        program = jax.make_jaxpr(flat)(*[Array.backend.abstract(ShapeDtypeStruct.of(typeof(x))) for x in xs])
+        return tuple(run(program, xs)), tuple(flags)
+
+    return body(*values)
+
+
 def pull_back(bwd: Any, residuals: Sequence[Any], cts: Sequence[Any], primals: Sequence[Any]) -> tuple[Any, ...]:
     """The cotangents of the arguments by JAX's rule, which is traced at the types at hand; None for zero."""
     wanted: list[bool] = []
@@ -92,4 +112,4 @@ def _is_float(ct: Any) -> bool:
     return jax.numpy.issubdtype(jax.numpy.result_type(ct), jax.numpy.inexact)
 
 
-rules.update({"custom_jvp_call": _custom_jvp, "custom_vjp_call": _custom_vjp, "custom_vjp_call_jaxpr": _custom_vjp})
+rules.update({"custom_jvp_call": _custom_jvp, "custom_vjp_call": _custom_vjp, "custom_vmap_call": _custom_vmap})

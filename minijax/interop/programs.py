@@ -15,7 +15,7 @@ from jax.extend.core import primitives
 from minijax import lax
 from minijax.api.jit import jit
 from minijax.interop.equations import array_type, opened, rules, run
-# from minijax.memory import checkpoint
+from minijax.ad_checkpoint import checkpoint
 from minijax.ops.conversion import convert_element_type_p
 from minijax.tracing.array import typeof
 from minijax.util import split_list

@@ -15,6 +15,7 @@ from minijax import lax
 from minijax.interop.equations import Rule, rules
 from minijax.ir import dtypes
 from minijax.ir.op import find_op
+from minijax.lax import linalg
 from minijax.ops.conversion import convert_element_type_p
 from minijax.ops.elementwise import add_any
 from minijax.ops.indexing import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
@@ -27,6 +28,7 @@ _ELEMENTWISE = """
     regularized_incomplete_beta rem rsqrt select_n shift_left shift_right_arithmetic shift_right_logical sign sin sinh
     sqrt square stop_gradient sub tan tanh xor zeta""".split()
 
+WINDOW = "window_dimensions window_strides padding base_dilation window_dilation"
 _SAME = {
     "argmax": "axes index_dtype", "argmin": "axes index_dtype", "bitcast_convert_type": "new_dtype",
     "broadcast_in_dim": "shape broadcast_dimensions", "concatenate": "dimension", "cumlogsumexp": "axis reverse",
@@ -34,9 +36,16 @@ _SAME = {
     "dynamic_slice": "slice_sizes", "dynamic_update_slice": "", "integer_pow": "y", "iota": "dtype shape dimension",
     "pad": "padding_config", "reduce_and": "axes", "reduce_max": "axes", "reduce_min": "axes", "reduce_or": "axes",
     "reduce_precision": "exponent_bits mantissa_bits", "reduce_prod": "axes", "reduce_sum": "axes",
-    "reduce_xor": "axes", "rev": "dimensions", "slice": "start_indices limit_indices strides",
+    "reduce_window_max": WINDOW, "reduce_window_min": WINDOW, "reduce_window_sum": WINDOW, "reduce_xor": "axes",
+    "rev": "dimensions", "slice": "start_indices limit_indices strides",
     "sort": "dimension is_stable num_keys", "split": "sizes axis", "squeeze": "dimensions",
-    "threefry2x32": "", "transpose": "permutation"}
+    "threefry2x32": "", "top_k": "k axis", "transpose": "permutation", "cholesky": "", "cholesky_update": "",
+    "geqrf": "", "hessenberg": "", "householder_product": "", "lu": "",
+    "lu_pivots_to_permutation": "permutation_size", "name": "name", "optimization_barrier": "",
+    "ormqr": "left transpose", "rng_uniform": "shape", "schur": "compute_schur_vectors",
+    "symmetric_product": "alpha beta",
+    "triangular_solve": "left_side lower transpose_a conjugate_a unit_diagonal", "tridiagonal": "lower",
+    "tridiagonal_solve": "perturb_singular"}
 
 
 def elementwise(name: str) -> Rule:
@@ -101,6 +110,28 @@ def _dot_general(x: Any, y: Any, *, dimension_numbers: Any, precision: Any, pref
     return lax.dot_general(x, y, dimension_numbers, precision, preferred_element_type)
 
 
+def _in_total_order(compare: Callable[[Any, Any], Any]) -> Rule:
+    """A comparison for which -0 comes before 0, and every NaN has its place: that of the bits, read as an integer."""
+    def key(x: Any) -> Any:
+        dtype = typeof(x).dtype
+        if not dtypes.is_float(dtype):
+            return x
+        integer = np.dtype(f"int{8 * dtype.itemsize}")
+        bits = lax.bitcast_convert_type(x, integer)
+        return lax.select(lax.lt(bits, lax.full_like(bits, 0)),
+                          lax.bitwise_xor(bits, lax.full_like(bits, np.iinfo(integer).max)), bits)
+
+    return lambda x, y, **_: compare(key(x), key(y))
+
+
+def _selecting(name: str, parameters: str) -> Rule:
+    """JAX names by a primitive, `ge` or `le`, which element of a window is selected."""
+    def rule(*values: Any, select_prim: Any, **params: Any) -> Any:
+        return find_op(name).bind(*values, select=select_prim.name, **{p: params[p] for p in parameters.split()})
+
+    return rule
+
+
 def _round(x: Any, *, rounding_method: Any) -> Any:
     return lax.round(x, lax.RoundingMethod(int(rounding_method)))
 
@@ -113,18 +144,60 @@ def _conv(x: Any, kernel: Any, *, dimension_numbers: Any, precision: Any, window
                                     feature_group_count, batch_group_count, precision, preferred_element_type)
 
 
+def _fft(x: Any, *, fft_type: Any, fft_lengths: Any) -> Any:
+    return lax.fft(x, lax.FftType(int(fft_type)), fft_lengths)
+
+
+def _approx_top_k(x: Any, *, is_max_k: bool, **params: Any) -> Any:
+    return (lax.approx_max_k if is_max_k else lax.approx_min_k)(x, **params)
+
+
+def _random_bits(key: Any, *, shape: Any, dtype: Any, algorithm: Any, **_: Any) -> Any:
+    return lax.rng_bit_generator(key, shape, dtypes.as_dtype(dtype), lax.RandomAlgorithm(int(algorithm)))
+
+
+def _ragged(x: Any, y: Any, sizes: Any, *, ragged_dot_dimension_numbers: Any, precision: Any,
+            preferred_element_type: Any, **_: Any) -> Any:
+    numbers = lax.RaggedDotDimensionNumbers(**vars_of(ragged_dot_dimension_numbers))
+    return lax.ragged_dot_general(x, y, sizes, numbers, precision, preferred_element_type)
+
+
+def _svd(x: Any, *, full_matrices: bool, compute_uv: bool, subset_by_index: Any, algorithm: Any = None,
+         **_: Any) -> Any:
+    """JAX's primitive gives the singular values first."""
+    outs = linalg.svd(x, full_matrices=full_matrices, compute_uv=compute_uv, subset_by_index=subset_by_index,
+                      algorithm=algorithm and linalg.SvdAlgorithm[algorithm.name])
+    return (outs[1], outs[0], outs[2]) if compute_uv else outs
+
+
+def _eigh(x: Any, *, lower: bool, sort_eigenvalues: bool, subset_by_index: Any, **_: Any) -> Any:
+    return linalg.eigh(x, lower=lower, symmetrize_input=False, sort_eigenvalues=sort_eigenvalues,
+                       subset_by_index=subset_by_index)
+
+
 rules.update({name: elementwise(name) for name in _ELEMENTWISE})
 rules.update({name: same(name, parameters) for name, parameters in _SAME.items()})
 rules.update({
     "add_any": add_any,
+    "approx_top_k": _approx_top_k,
     "broadcast_to": through(lax.broadcast_in_dim, "shape"),
     "conj": lambda x, **_: lax.conj(x) if typeof(x).dtype.kind == "c" else lax.complex(x, lax.full_like(x, 0)),
     "conv_general_dilated": _conv,
     "convert_element_type": _convert,
     "device_put": lambda *values, **_: values,
     "dot_general": _dot_general,
+    "eig": through(linalg.eig, "compute_left_eigenvectors", "compute_right_eigenvectors", "enable_eigvec_derivs"),
+    "eigh": _eigh,
+    "eq_to": _in_total_order(lax.eq),
+    "fft": _fft,
     "gather": _gather,
+    "le_to": _in_total_order(lax.le),
+    "lt_to": _in_total_order(lax.lt),
+    "qr": through(linalg.qr, "pivoting", "full_matrices"),
+    "ragged_dot_general": _ragged,
+    "random_gamma_grad": elementwise("random_gamma_grad"),
     "reshape": _reshape,
+    "rng_bit_generator": _random_bits,
     "round": _round,
     "scatter": _scatter(lax.scatter),
     "scatter-add": _scatter(lax.scatter_add),
@@ -132,7 +205,10 @@ rules.update({
     "scatter-min": _scatter(lax.scatter_min),
     "scatter-mul": _scatter(lax.scatter_mul),
     "scatter-sub": _scatter(lax.scatter_sub),
+    "select_and_gather_add": _selecting("select_and_gather_add", WINDOW),
+    "select_and_scatter_add": _selecting("select_and_scatter_add", "window_dimensions window_strides padding"),
     "sharding_constraint": lambda x, **_: x,
+    "svd": _svd,
     "stack": lambda *values, axis: lax.stack(values, axis),
     "tile": through(lax.tile, "reps"),
     "unstack": lambda x, *, axis: lax.unstack(x, axis),

@@ -8,12 +8,15 @@ import jax
 import numpy as np
 
 from minijax.errors import UnexpectedTracerError
+from minijax.ir import dtypes
 from minijax.tracing.array import Array, Tracer
 from minijax.tracing.leaks import leak_message
 
 
 def to_device(x: Any) -> Any:
     """A value as JAX takes it: arrays bare, structured NumPy keys as JAX's keys."""
+    if isinstance(x, np.ndarray) and x.dtype == dtypes.float0:
+        return np.zeros(x.shape, jax.dtypes.float0)
     if isinstance(x, np.ndarray) and x.dtype.names is not None:
         words = np.ascontiguousarray(x).view(np.uint32).reshape(*x.shape, *x.dtype[0].shape)
         return jax.random.wrap_key_data(words, impl="threefry2x32")
