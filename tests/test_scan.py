@@ -246,6 +246,16 @@ def test_python_loop():
                             {"a": np.float32(1), "b": None}, (XS[:, 0],), reverse=True))
 
 
+def test_nans():
+    """A NaN made in a loop names the loop's line, or that of the step where the first one shows it."""
+    xs = np.ones((2, 1), np.float32)
+    with config.override("jax_debug_nans", True):
+        for function in (lambda c: lax.scan(lambda c, x: (jnp.log(c) * x[0], x), c, xs)[0],
+                         lambda c: lax.scan(lambda c, _: (jnp.log(c), c), c, None, 2)[0]):
+            with pytest.raises(FloatingPointError, match="test_scan.py"):
+                minijax.jit(function)(np.float32(-1.0))
+
+
 # ---- what the programs hold ----
 
 def scans_of(function, *args):

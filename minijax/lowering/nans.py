@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from minijax.ir.jaxpr import Jaxpr, Literal
+from minijax.ir.jaxpr import Jaxpr, Literal, held_programs
 from minijax.lowering.table import apply_rule
 from minijax.tracing.source import at_line
 
@@ -37,8 +37,9 @@ def find_nan(jaxpr: Jaxpr, args: Sequence[Any]) -> None:
         values = [a.value if isinstance(a, Literal) else env[a] for a in eqn.inputs]
         outs = apply_rule(eqn.op, values, eqn.params)
         if any(has_nan(x) for x in outs):
-            for held in [v for v in eqn.params.values() if isinstance(v, Jaxpr)]:
-                find_nan(held, values)
+            for held in held_programs(eqn.params):
+                if [t.shape for t in held.in_types] == list(map(np.shape, values)):  # not the step of a loop over xs
+                    find_nan(held, values)
             origin = f", made by {eqn.origin}" if eqn.origin else ""
             raise FloatingPointError(f"invalid value (nan) encountered in {eqn.op.name} at {eqn.source}{origin}. "
                                      "jax_debug_nans is on; switch it off to let NaNs pass.")
