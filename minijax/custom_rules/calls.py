@@ -283,14 +283,14 @@ class VmapRule(FlatRule):
 
     def check(self, size: int, outs: Sequence[Any], tree: Any, marks: Sequence[bool]) -> None:
         """Results that are batched have the batch axis in front, and else what the function returns."""
-        types = self.call.out_types or [None] * len(outs)
-        for number, (x, mark, t) in enumerate(zip(outs, marks, types, strict=True)):
-            u = typeof(x)
-            own = u.shape[:1] == (size,) if mark else True
-            if not own or t is not None and (u.shape[bool(mark):], u.dtype) != (t.shape, t.dtype):
-                expected = f"{size} of {t}" if mark and t else t if t else f"a batch of {size} in front"
+        types = [typeof(x) for x in outs]
+        examples = [t.update(shape=t.shape[1:]) if mark else t for t, mark in zip(types, marks, strict=True)]
+        self.call.out_types = self.call.out_types or examples
+        for number, (u, mark, t) in enumerate(zip(types, marks, self.call.out_types, strict=True)):
+            shape = (size, *t.shape) if mark else t.shape
+            if (u.shape, u.dtype) != (shape, t.dtype):
                 raise MinijaxTypeError(f"The vmap rule of {self.call.name} returned {u} at {leaf_path(tree, number)}, "
-                                       f"expected {expected} (out_batched is {bool(mark)}).")
+                                       f"expected {t.update(shape=shape)} (out_batched is {bool(mark)}).")
 
 
 class BatchedDerivative:

@@ -244,12 +244,18 @@ def revive(programs: Sequence[Jaxpr]) -> list[Jaxpr]:
     used: dict[int, Jaxpr] = {}
 
     def residuals(fwd: RuleCall) -> Types:
-        return programs[fwd.rule.index].out_types[len(fwd.outs):]
+        return stored(fwd).out_types[len(fwd.outs):]
+
+    def stored(call: RuleCall) -> Jaxpr:
+        index = getattr(call.rule, "index", -1)
+        if not 0 <= index < len(programs):
+            raise ValueError(f"the {call.kind} rule of a custom function is not among the programs")
+        return programs[index]
 
     for program in programs:
         for eqn in program.eqns:
             for call in rule_calls(eqn, residuals):
-                rule = programs[call.rule.index]
+                rule = stored(call)
                 expected = call.in_types(), call.out_types()
                 found = rule.in_types, rule.out_types[: len(expected[1])]
                 if any(len(a) != len(b) or not all(map(ArrayType.matches, a, b))
