@@ -41,16 +41,18 @@ class GatherScatterMode(enum.Enum):
     """What happens to a window that is not inside the array.
 
     CLIP moves it inside.  FILL_OR_DROP makes gather return the fill value and scatter leave the
-    update out.  PROMISE_IN_BOUNDS says that it does not happen.
+    update out.  PROMISE_IN_BOUNDS says that it does not happen.  ONE_HOT reads as a product with one-hot vectors
+    does, zeros from outside, and writes as FILL_OR_DROP.
     """
 
     CLIP = "clip"
     FILL_OR_DROP = "fill"
     PROMISE_IN_BOUNDS = "promise_in_bounds"
+    ONE_HOT = "one_hot"
 
     @classmethod
     def from_any(cls, mode: GatherScatterMode | str | None) -> GatherScatterMode:
-        """The mode of a name: 'clip', 'fill', 'drop', 'promise_in_bounds'; None is FILL_OR_DROP.
+        """The mode of a name: 'clip', 'fill', 'drop', 'promise_in_bounds', 'one_hot'; None is FILL_OR_DROP.
 
         >>> GatherScatterMode.from_any("drop").name
         'FILL_OR_DROP'
@@ -58,8 +60,8 @@ class GatherScatterMode(enum.Enum):
         try:
             return mode if isinstance(mode, cls) else cls("fill" if mode in (None, "drop") else mode)
         except ValueError as error:
-            raise MinijaxValueError(f"{mode!r} is not a mode of indexing. Choose 'clip', 'fill' (or 'drop') or "
-                                    "'promise_in_bounds'.") from error
+            raise MinijaxValueError(f"{mode!r} is not a mode of indexing. Choose 'clip', 'fill' (or 'drop'), "
+                                    "'promise_in_bounds' or 'one_hot'.") from error
 
 
 @register_named
@@ -246,6 +248,8 @@ def gather(x: Any, indices: Any, dimension_numbers: GatherDimensionNumbers, slic
     or highest unsigned integer, or True.
     """
     mode = GatherScatterMode.PROMISE_IN_BOUNDS if mode is None else GatherScatterMode.from_any(mode)
+    if mode is GatherScatterMode.ONE_HOT:
+        mode, fill_value = GatherScatterMode.FILL_OR_DROP, 0
     return gather_p.bind(x, indices, dimension_numbers=dimension_numbers, slice_sizes=tuple(slice_sizes), mode=mode,
                          fill_value=fill_value if mode is GatherScatterMode.FILL_OR_DROP else None,
                          indices_are_sorted=indices_are_sorted, unique_indices=unique_indices)[0]
@@ -418,8 +422,10 @@ def _scatter_function(op: Op, doc: str) -> Callable[..., Any]:
     def scatter_function(x: Any, indices: Any, updates: Any, dimension_numbers: ScatterDimensionNumbers, *,
                          indices_are_sorted: bool = False, unique_indices: bool = False,
                          mode: GatherScatterMode | str | None = None) -> Any:
+        mode = GatherScatterMode.from_any(mode)
+        mode = GatherScatterMode.FILL_OR_DROP if mode is GatherScatterMode.ONE_HOT else mode
         return op.bind(x, indices, updates, dimension_numbers=dimension_numbers, indices_are_sorted=indices_are_sorted,
-                       unique_indices=unique_indices, mode=GatherScatterMode.from_any(mode))[0]
+                       unique_indices=unique_indices, mode=mode)[0]
 
     scatter_function.__name__ = op.name.replace("-", "_")
     scatter_function.__doc__ = f"`x` with {doc} at the vectors in the last axis of `indices`."
