@@ -10,24 +10,25 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_API = ("ShapeDtypeStruct", "eval_shape", "grad", "jit", "jvp", "linear_transpose", "linearize", "make_jaxpr",
+_API = ("ShapeDtypeStruct", "eval_shape", "grad", "jit", "jvp", "linearize", "make_jaxpr",
         "value_and_grad", "vjp", "vmap")
 _CUSTOM = ("closure_convert", "custom", "custom_gradient", "custom_jvp", "custom_transpose", "custom_vjp")
-_DERIVATIVES = ("hessian", "hvp", "jacfwd", "jacobian", "jacrev")
+_DERIVATIVES = ("hessian", "hvp", "jacfwd", "jacobian", "jacrev", "linear_transpose")
 _DEVICES = ("block_until_ready", "debug_nans", "default_backend", "device_count", "device_get", "device_put", "devices",
             "disable_jit", "effects_barrier", "enable_x64", "local_device_count", "local_devices", "process_count",
             "process_index")
 _FLOORS = ("api", "calls", "config", "errors", "interpreters", "ir", "lowering", "ops", "pytree", "tracing", "util")
-_NAMESPACES = ("ad_checkpoint", "checkpoint_policies", "custom_batching", "custom_derivatives", "debug", "experimental",
-               "inspect", "language", "lax", "nn", "numpy", "random", "taylor", "test_util", "testing", "tree",
-               "tree_util", "typing")
+_NAMESPACES = ("ad_checkpoint", "checkpoint_policies", "custom_batching", "custom_derivatives", "debug",
+               "experimental", "inspect", "interop", "language", "lax", "nn", "numpy", "optimize", "random", "taylor",
+               "test_util", "testing", "tree", "tree_util", "typing")
 _MEMORY = ("checkpoint", "checkpoint_name", "print_saved_residuals", "remat", "saved_residuals")
 _CALLBACKS = ("io_callback", "pure_callback")
 _HOMES = {name: home for home, names in (
     ("minijax.ad_checkpoint", _MEMORY), ("minijax.api", _API), ("minijax.callbacks", _CALLBACKS),
     ("minijax.custom_rules", _CUSTOM), ("minijax.derivatives", _DERIVATIVES), ("minijax.devices", _DEVICES),
     ("minijax.ir", ("Jaxpr",)), ("minijax.language", ("parse",)),
-    ("minijax.taylor", ("jet", "laplacian")), ("minijax.tracing", ("Array", "typeof"))) for name in names}
+    ("minijax.kinks", ("conventions",)), ("minijax.taylor", ("jet", "laplacian")),
+    ("minijax.tracing", ("Array", "typeof"))) for name in names}
 __all__ = sorted({*_HOMES, *_FLOORS, *_NAMESPACES})
 
 

@@ -15,15 +15,19 @@ from minijax import pytree
 from minijax.api.arguments import (canonical_argnums, check_callable, check_inexact, function_name,
                                    split_args)
 from minijax.api.boundary import boundary
-from minijax.api.differentiate import grad, jvp, vjp
+from minijax.api.differentiate import FlatFunction, as_result, grad, jvp, match_cotangents, vjp
 from minijax.api.vmap import vmap
 from minijax.errors import MinijaxTypeError
+from minijax.interpreters.stage import stage
+from minijax.interpreters.transpose import transpose_values
+from minijax.ir.op import Linear
+from minijax.ir.types import zero
 from minijax.ops.comparison import eq
 from minijax.ops.conversion import convert_element_type
 from minijax.ir import dtypes
 from minijax.ops.families import add, reshape, transpose
 from minijax.ops.slicing import slice_
-from minijax.ops.structural import iota
+from minijax.ops.structural import iota, zeros_of
 from minijax.tracing.array import typeof
 
 Function = Callable[..., Any]
@@ -35,8 +39,8 @@ def standard_basis(tree: Any) -> Any:
     types = [typeof(x) for x in leaves]
     total, start, blocks = sum(t.size for t in types), 0, []
     for t in types:
-        rows = iota("int32", (total, t.size), 0)
-        columns = iota("int32", (total, t.size), 1)
+        rows = iota(dtypes.int32, (total, t.size), 0)
+        columns = iota(dtypes.int32, (total, t.size), 1)
         shifted = eq(rows, add(columns, np.int32(start)))
         blocks.append(reshape(convert_element_type(shifted, t.dtype), (total, *t.shape)))
         start += t.size
@@ -78,6 +82,14 @@ def _jacobian(name: str, fun: Function, argnums: Any, has_aux: bool, holomorphic
     return jacobian_fun
 
 
+def check_complex(name: str, fun: Any, types: Sequence[Any]) -> None:
+    """Raise `MinijaxTypeError` for a result that is not complex, where holomorphic=True promises it."""
+    for t in types:
+        if not dtypes.is_complex(t.dtype):
+            raise MinijaxTypeError(f"{name} with holomorphic=True needs complex results, but {function_name(fun)} "
+                                   f"returned one of dtype {t.dtype}. Leave holomorphic=True out.")
+
+
 class _Row(list):  # type: ignore[type-arg]
     """The derivatives of one output leaf with respect to the chosen arguments."""
 
@@ -105,6 +117,8 @@ def jacfwd(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
             return found[1]
 
         columns = vmap(push)(standard_basis(chosen))
+        if holomorphic:
+            check_complex("jacfwd", fun, [typeof(y) for y in pytree.leaves(columns)])
         return pytree.map(lambda y: _Row(_split_columns(y, types, treedef, True)), columns), aux[0]
 
     return _jacobian("jacfwd", fun, argnums, has_aux, holomorphic, False, compute)
@@ -125,8 +139,10 @@ def jacrev(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
         found = vjp(f, *chosen, has_aux=has_aux)
         outs, out_tree = pytree.flatten(found[0])
         types = [typeof(y) for y in outs]
+        if holomorphic:
+            check_complex("jacrev", fun, types)
         for t in types:
-            if not dtypes.is_float(t.dtype) and not (holomorphic and dtypes.is_complex(t.dtype)):
+            if not holomorphic and not dtypes.is_float(t.dtype):
                 raise MinijaxTypeError(f"jacrev needs real floating-point results, but {function_name(fun)} returned "
                                        f"{t}. Convert it with .astype('float32'), or use jacfwd.")
         rows = vmap(found[1])(standard_basis(found[0]))
@@ -168,3 +184,28 @@ def hvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
                                f"hvp(f, (x,), (t,)). Got {type(primals).__name__} and {type(tangents).__name__}.")
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
     return jvp(grad(fun, argnums), tuple(primals), tuple(tangents))[1]
+
+
+@boundary
+def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = ()) -> Callable[[Any], Any]:
+    """The transpose of a linear function: from output cotangents to a tuple of input cotangents.
+
+    `primals` give shapes and dtypes only (arrays or `ShapeDtypeStruct`s).
+
+    >>> linear_transpose(lambda x: 3.0 * x, 1.0)(1.0)
+    (Array(3., dtype=float32, weak_type=True),)
+    """
+    check_callable("linear_transpose", fun)
+    leaves, in_tree = pytree.flatten(tuple(primals))
+    types = [getattr(x, "type", None) or typeof(x) for x in leaves]
+    flat = FlatFunction("linear_transpose", fun, in_tree)
+    jaxpr = stage(flat, types, function_name(fun))
+
+    @boundary
+    def transposed(cotangents: Any) -> Any:
+        cts = match_cotangents(flat, jaxpr.out_types, cotangents)
+        found = transpose_values(jaxpr, [Linear(t) for t in types], cts)
+        full = [zeros_of(t) if ct is zero else ct for t, ct in zip(types, found, strict=True)]
+        return in_tree.unflatten(map(as_result, full))
+
+    return transposed

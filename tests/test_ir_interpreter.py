@@ -10,8 +10,9 @@ import pytest
 import minijax.ops.elementwise  # noqa: F401
 from minijax.errors import MinijaxTypeError
 from minijax.inspect import Interpreter
-from minijax.ir import cse, fold, same_program
+from minijax.ir import same_program
 from minijax.language import from_json, parse, to_json
+from minijax.optimize import cse, fold
 from tests.ir_programs import evaluate, f32, nest, t_add, t_call, t_neg
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -16,7 +16,7 @@ from minijax.interpreters.dual import linearize_flat
 from minijax.interpreters.stage import stage
 from minijax.interpreters.transpose import transpose_tape
 from minijax.ops.elementwise import sin_p
-from minijax.ops.numpy_indexing import apply_at, factors_at, getitem, normalize_static_index, scatter_at
+from minijax.numpy.indexing import apply_at, factors_at, getitem, normalize_static_index, scatter_at
 from minijax.tracing.array import Array, typeof
 
 X = np.arange(60, dtype=np.float32).reshape(3, 4, 5)

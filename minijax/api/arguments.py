@@ -75,9 +75,9 @@ def check_inexact(transform: str, function: Any, args: Sequence[Any], argnums: S
             dtype = typeof(x).dtype
             if dtypes.is_float(dtype) and not holomorphic:
                 continue
-            if dtypes.is_complex(dtype) and (holomorphic or transform in ("vjp", "jacfwd")):
+            if dtypes.is_complex(dtype) and (holomorphic or transform != "jacfwd"):
                 continue
-            if not dtypes.is_inexact(dtype) and allow_int:
+            if allow_int and not holomorphic and not dtypes.is_inexact(dtype) and not dtypes.is_key(dtype):
                 continue
             name = leaf_names(function, args)[len(pytree.leaves(args[:position])) + number]
             raise MinijaxTypeError(f"{transform} of {function_name(function)}: argument {name} has dtype {dtype}, "
@@ -88,8 +88,8 @@ def _needed(dtype: Any, holomorphic: bool) -> str:
     if holomorphic:
         return "but holomorphic=True differentiates complex arguments. Convert it with .astype('complex64')."
     if dtypes.is_complex(dtype):
-        return ("which is complex. Pass holomorphic=True for a holomorphic function, or differentiate real and "
-                "imaginary parts.")
+        return ("which is complex. Pass holomorphic=True for a holomorphic function; else use jvp, or jacrev if the "
+                "results are real.")
     return ("which has no derivative. Convert it with .astype('float32') or pass a float such as 1.0, or "
             "allow_int=True for zero gradients.")
 

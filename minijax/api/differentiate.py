@@ -1,4 +1,4 @@
-"""jvp, linearize, vjp, grad and linear_transpose: derivatives of functions of pytrees."""
+"""jvp, linearize, vjp and grad: derivatives of functions of pytrees."""
 
 from __future__ import annotations
 
@@ -18,12 +18,9 @@ from minijax.calls.pullback import pull_tape
 from minijax.errors import MinijaxTypeError, NonScalarOutputError, TreeError
 from minijax.interpreters.dual import LinearTape, instantiate, jvp_flat, linearize_flat
 from minijax.interpreters.evaluate import run_program
-from minijax.interpreters.stage import stage
-from minijax.interpreters.transpose import transpose_values
 from minijax.ir import dtypes
-from minijax.ir.op import Linear
 from minijax.ir.types import ArrayType, zero
-from minijax.ops.structural import ones_of, zeros_of
+from minijax.ops.structural import ones_of
 from minijax.tracing.array import Array, is_value, typeof
 
 
@@ -345,28 +342,3 @@ def _grad(fun: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, 
         return (grads, value[1]) if has_aux else grads
 
     return grad_fun
-
-
-@boundary
-def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = ()) -> Callable[[Any], Any]:
-    """The transpose of a linear function: from output cotangents to a tuple of input cotangents.
-
-    `primals` give shapes and dtypes only (arrays or `ShapeDtypeStruct`s).
-
-    >>> linear_transpose(lambda x: 3.0 * x, 1.0)(1.0)
-    (Array(3., dtype=float32, weak_type=True),)
-    """
-    check_callable("linear_transpose", fun)
-    leaves, in_tree = pytree.flatten(tuple(primals))
-    types = [getattr(x, "type", None) or typeof(x) for x in leaves]
-    flat = FlatFunction("linear_transpose", fun, in_tree)
-    jaxpr = stage(flat, types, function_name(fun))
-
-    @boundary
-    def transposed(cotangents: Any) -> Any:
-        cts = match_cotangents(flat, jaxpr.out_types, cotangents)
-        found = transpose_values(jaxpr, [Linear(t) for t in types], cts)
-        full = [zeros_of(t) if ct is zero else ct for t, ct in zip(types, found, strict=True)]
-        return in_tree.unflatten(map(as_result, full))
-
-    return transposed

@@ -16,11 +16,10 @@ from typing import Any
 from minijax import pytree
 from minijax.api.arguments import check_callable, check_leaves, function_name
 from minijax.api.boundary import boundary, explain, shown
-from minijax.api.trace import ShapeDtypeStruct, as_types
 from minijax.calls.jit import Traced, call_traced, trace_cache
 from minijax.calls.static import JitOptions
 from minijax.config import state
-from minijax.errors import DonatedArrayError, MinijaxError, MinijaxTypeError, UnexpectedTracerError
+from minijax.errors import DonatedArrayError, MinijaxError, UnexpectedTracerError
 from minijax.interpreters.evaluate import base_trace
 from minijax.tracing.array import Array, Tracer, check_not_donated, is_value, typeof
 from minijax.tracing.context import context
@@ -127,27 +126,6 @@ class JittedFunction:
                 "memory is donated. Pass a copy, or leave it out of donate_argnums.")
         return explain(error, self.__wrapped__, args, kwargs)
 
-    @boundary
-    def trace(self, *args: Any, **kwargs: Any) -> TracedFunction:
-        """The traced program for these arguments (arrays or `ShapeDtypeStruct`s), ready to `.lower()`."""
-        options, function = self._options, self.__wrapped__
-        dynamic, static = options.split(args, kwargs)
-        leaves, in_tree = pytree.flatten(dynamic)
-        names = options.argument_names(function, args, kwargs)
-        types = as_types(f"jit of {function_name(function)}", names, leaves)
-        traced = self._programs.get(function, types, in_tree, static, names)
-        return TracedFunction(self, traced, args, kwargs)
-
-    @boundary
-    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
-        """The program lowered to StableHLO for these arguments; `.as_text()`, `.compile()`."""
-        return self.trace(*args, **kwargs).lower()
-
-    @boundary
-    def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
-        """Shapes and dtypes of the results."""
-        return self.trace(*args, **kwargs).out_info
-
     def clear_cache(self) -> None:
         """Forget every compiled program and every traced one."""
         _compiled.pop(self.__wrapped__, None)
@@ -155,60 +133,6 @@ class JittedFunction:
         if hasattr(self._fast, "clear_cache"):
             self._fast.clear_cache()
         self._fast = self._token = None
-
-
-class TracedFunction:
-    """A function traced at some types: `.jaxpr`, `.out_info`, `.lower()`."""
-
-    def __init__(self, jitted: JittedFunction, traced: Traced, args: Any, kwargs: Any) -> None:
-        self.jaxpr = traced.open()
-        self.out_info = traced.out_tree.unflatten([ShapeDtypeStruct.of(t) for t in self.jaxpr.out_types])
-        self._jitted, self._args, self._kwargs = jitted, args, kwargs
-
-    def lower(self) -> Lowered:
-        """Lower to StableHLO."""
-        function = self._jitted._backend_function()
-        if function is None:
-            raise NotImplementedError("lowering needs JAX, which is not installed. Run `pip install jax`.")
-        args, kwargs = pytree.map(Array.backend.abstract, (self._args, self._kwargs))
-        return Lowered(function.lower(*args, **kwargs))
-
-
-class Lowered:
-    """A program lowered to StableHLO: `.as_text()`, `.compile()`, `.cost_analysis()`."""
-
-    def __init__(self, lowered: Any) -> None:
-        self._lowered = lowered
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._lowered, name)
-
-    def as_text(self, dialect: str | None = None, **options: Any) -> str:
-        """The program's StableHLO (or HLO) text."""
-        return self._lowered.as_text(dialect, **options)
-
-    def compile(self, **options: Any) -> Compiled:
-        """Compile with XLA."""
-        return Compiled(self._lowered.compile(**options))
-
-
-class Compiled:
-    """An executable for one set of types: call it; `.as_text()`, `.cost_analysis()`, `.memory_analysis()`."""
-
-    def __init__(self, compiled: Any) -> None:
-        self._compiled = compiled
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._compiled, name)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        args, kwargs = pytree.map(lambda x: x.value if isinstance(x, Array) else x, (args, kwargs))
-        try:
-            return self._compiled(*args, **kwargs)
-        except TypeError as error:
-            raise MinijaxTypeError(
-                f"A compiled program was called with other arguments than it was compiled for. {error}\n"
-                "Call the jitted function itself, or compile for these arguments.") from None
 
 
 @boundary

@@ -6,7 +6,7 @@ import numpy as np
 
 import minijax
 import minijax.numpy as jnp
-from minijax import Jaxpr, ShapeDtypeStruct, grad, ir, jit, make_jaxpr, random, tree_util
+from minijax import Jaxpr, ShapeDtypeStruct, grad, ir, jit, make_jaxpr, optimize, random, tree_util
 from minijax.demo import model
 from minijax.demo.digits import Digits
 from minijax.demo.train import Trained
@@ -35,7 +35,7 @@ def print_programs(everything: bool) -> None:
 
 def print_program(title: str, program: Jaxpr, everything: bool) -> None:
     """Print a program without its dead code, and with what is constant computed."""
-    simple = ir.dce(ir.fold(program))
+    simple = ir.dce(optimize.fold(program))
     print(f"--- {title}: {len(simple.eqns)} equations\n\n{simple.pretty_print(source=everything)}\n")
 
 

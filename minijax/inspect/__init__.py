@@ -7,6 +7,7 @@ The package imports this beside its first public name, which fills two slots bel
 from minijax.inspect.holders import holders
 from minijax.inspect.html import to_html
 from minijax.inspect.interpreter import Interpreter
+from minijax.inspect import stages as _stages  # noqa: F401: fills in jit(f).trace and .lower
 from minijax.inspect.selects import trace_selects
 
 __all__ = ["Interpreter", "holders", "to_html", "trace_selects"]

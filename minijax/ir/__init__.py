@@ -2,7 +2,7 @@
 
     print(jaxpr)                          (read back by minijax.language)
     same_program(p, q), fingerprint(p)    check_jaxpr(p)
-    dce, cse, fold, inline, forward
+    dce, inline                           (more in minijax.optimize)
 """
 
 from minijax.ir.alpha import fingerprint, same_program
@@ -10,7 +10,7 @@ from minijax.ir.check import check_jaxpr
 from minijax.ir.constants import const_bytes, const_type
 from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Origin, Source, Var, held_programs
 from minijax.ir.op import Linear, Op, find_op, ops
-from minijax.ir.passes import cse, dce, fold, forward, inline, program_pass, trace_passes
+from minijax.ir.passes import dce, inline, program_pass, trace_passes
 from minijax.ir.text import format_equation, format_jaxpr, register_named, show
 from minijax.ir.types import ArrayType, zero
 from minijax.ir.walk import all_consts, all_programs
@@ -18,7 +18,7 @@ from minijax.ir.walk import all_consts, all_programs
 __all__ = [
     "ArrayType", "Atom", "Equation", "Jaxpr", "Linear", "Literal", "Op", "Origin",
     "Source", "Var", "zero", "all_consts", "all_programs", "check_jaxpr", "const_bytes",
-    "const_type", "cse", "dce", "find_op", "fingerprint", "fold", "format_equation", "format_jaxpr",
-    "forward", "held_programs", "inline", "ops", "program_pass", "register_named",
+    "const_type", "dce", "find_op", "fingerprint", "format_equation", "format_jaxpr",
+    "held_programs", "inline", "ops", "program_pass", "register_named",
     "same_program", "show", "trace_passes",
 ]

@@ -19,7 +19,7 @@ from minijax.ops import slicing, structural
 from minijax.ops.comparison import eq, ge, select_n
 from minijax.ops.families import add, at_line, broadcast_in_dim, scalar_like
 from minijax.ops.families import reshape as reshape_to
-from minijax.ops.numpy_indexing import getitem
+from minijax.numpy.indexing import getitem
 from minijax.ops.structural import iota, rev
 from minijax.tracing.array import Array, Tracer
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from minijax.api.jit import fused
 from minijax.numpy.elementwise import negative, power, true_divide
-from minijax.ops.numpy_indexing import apply_at, factors_at, getitem, normalize_static_index, scatter_at
+from minijax.numpy.indexing import apply_at, factors_at, getitem, normalize_static_index, scatter_at
 
 _OPTIONS = ("kind", "mode", "indices_are_sorted", "unique_indices")
 _write_static = fused(lambda x, values, index, **options: scatter_at(x, index, values, **options),

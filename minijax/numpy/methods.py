@@ -20,7 +20,7 @@ from minijax.numpy.operands import converted, dtype_of, operand
 from minijax.ops.conversion import bitcast_convert_type
 from minijax.ops.families import at_line
 from minijax.ops.families import reshape as reshape_to
-from minijax.ops.numpy_indexing import getitem, normalize_static_index
+from minijax.numpy.indexing import getitem, normalize_static_index
 from minijax.ops.operators import Fusible
 from minijax.tracing.array import Array
 

@@ -18,7 +18,7 @@ from minijax.ops.comparison import eq, le, lt, ne, select_n
 from minijax.ops.conversion import convert_element_type
 from minijax.ops.families import at_line, broadcast_in_dim, reduce_sum, scalar_like, shape_of
 from minijax.ops.indexing import GatherDimensionNumbers, gather
-from minijax.ops.numpy_indexing import getitem
+from minijax.numpy.indexing import getitem
 from minijax.ops.operators import add, less
 from minijax.ops.promotion import broadcast_shapes, broadcast_to, matched, promoted
 from minijax.ops.structural import expand_dims, iota, rev

@@ -65,7 +65,8 @@ def solve(a: Any, b: Any) -> Any:
 def _solve_of(a: Any, b: Any) -> Any:
     if a.ndim == 2 and b.ndim > 2:  # one matrix, more columns
         columns = moveaxis(b, -2, 0)
-        return moveaxis(_solve_of(a, columns.reshape(len(a), math.prod(columns.shape[1:]))).reshape(columns.shape), 0, -2)
+        x = _solve_of(a, columns.reshape(len(a), math.prod(columns.shape[1:])))
+        return moveaxis(x.reshape(columns.shape), 0, -2)
     stack = broadcast_shapes("solve", [a.shape[:-2], b.shape[:-2]])
     a, b = broadcast_to(a, (*stack, *a.shape[-2:])), broadcast_to(b, (*stack, *b.shape[-2:]))
     factors, _, permutation = lu_p.bind(stop_gradient(a))

@@ -20,7 +20,7 @@ from minijax.ir import dtypes
 from minijax.ops import arithmetic
 from minijax.ops.conversion import convert_element_type
 from minijax.ops.families import add, broadcast_in_dim, mul, reshape, shape_of
-from minijax.ops.index_reading import Spec, normalize_static_index, read_index
+from minijax.numpy.index_reading import Spec, normalize_static_index, read_index
 from minijax.ops.indexing import (GatherDimensionNumbers, GatherScatterMode, gather, scatter, scatter_add, scatter_max,
                                   scatter_min, scatter_mul)
 from minijax.ops.promotion import broadcast_to, promoted
