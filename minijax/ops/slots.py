@@ -63,6 +63,6 @@ def keep(wanted: Any, position: Any, positions: Any, rows: Values, state: Values
 
 def thin_out(position: Any, stride: Any, positions: Any) -> tuple[Any, Any]:
     """Make room for a state if every `stride`-th is kept and the rows are full: from now on keep half as many."""
-    full = eq(rem(position, stride), 0) & eq(free_slots(positions), 0)
+    full = eq(rem(position, stride), np.int32(0)) & eq(free_slots(positions), np.int32(0))
     stride = select_n(full, stride, stride * 2)
     return stride, select_n(full & (rem(positions, stride) > 0), positions, FREE)
