@@ -19,10 +19,9 @@ import numpy as np
 
 from minijax.calls.checkpoint import residual_atoms
 from minijax.calls.jit import CallOp, jit_p, program_cost, program_eval, program_type
-from minijax.calls.scan import Mask, carried, fixpoint, linearize_rules, linearize_stacked, readers, spread
+from minijax.calls.scan import Mask, carried, fixpoint, linearize_rules, linearize_stacked, present, readers, spread
 from minijax.calls.while_loop import while_p
 from minijax.interpreters.batch import batch_program, batched_type, place_axis
-from minijax.interpreters.dual import instantiate
 from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.programs import linearize_program
 from minijax.interpreters.stage import lift_constants, stage
@@ -214,7 +213,7 @@ def forward_program(jaxpr: Jaxpr, loop: Loop, body: Body) -> Jaxpr:
                 mark = select_n(due, mark, i + stretch(left, free_slots(positions)))
             else:  # every `mark`-th is
                 mark, positions = thin_out(i, mark, positions)
-                due = eq(rem(i, mark), 0)
+                due = eq(rem(i, mark), np.int32(0))
             positions, rows = keep(due, i, positions, rows, compress(carry, body.needed))
             outs = run_program(jaxpr, *steps.inputs(i, carry))
             ys = [write(steps.place(i), *pair) for pair in zip(ys, outs[loop.num_carry:], strict=True)]
@@ -234,12 +233,14 @@ def forward_program(jaxpr: Jaxpr, loop: Loop, body: Body) -> Jaxpr:
 
 
 @kept
-def linear_programs(jaxpr: Jaxpr, loop: Loop, body: Body, types: tuple[ArrayType, ...]) -> tuple[Jaxpr, Jaxpr]:
-    """(residuals, tangents) -> tangents, and (residuals, cotangents) -> cotangents.
+def linear_programs(jaxpr: Jaxpr, loop: Loop, body: Body, marks: Mask,
+                    types: tuple[ArrayType, ...]) -> tuple[Jaxpr, Jaxpr]:
+    """(residuals, tangents of the marked inputs) -> tangents, and (residuals, cotangents) -> cotangents.
 
     The residuals are consts, the first state, xs, the number of steps, positions and rows.
     """
     fixed, carries = loop.num_consts + loop.num_carry, body.counts[1]
+    given = list(compress(marks, body.nonzero))
     ins = list(compress(loop.whole(jaxpr.in_types, fixed), body.nonzero))
     outs = list(compress(loop.whole(jaxpr.out_types, loop.num_carry), body.out_nonzero))
 
@@ -249,17 +250,18 @@ def linear_programs(jaxpr: Jaxpr, loop: Loop, body: Body, types: tuple[ArrayType
         return Steps(loop, body, consts, xs), state, count, positions, rows, flat[len(types):]
 
     def along(*flat: Any) -> Values:
-        steps, state, count, _, _, tangents = opened(flat)
-        return steps.push(count, state, tangents, list(map(zeros_of, outs[carries:])))
+        steps, state, count, _, _, moving = opened(flat)
+        still = [zeros_of(t) for t, is_given in zip(ins, given, strict=True) if not is_given]
+        return steps.push(count, state, merge_lists(given, still, moving), list(map(zeros_of, outs[carries:])))
 
     def back(*flat: Any) -> Values:
         steps, _, count, positions, rows, cts = opened(flat)
         consts, _, xs = split_list(list(map(zeros_of, ins)), *body.counts)
         found = steps.sweep(count, positions, rows, [*cts[:carries], *consts, *xs], cts[carries:])
         carry_ct, consts_ct, xs_ct = split_list(found, *reversed(body.counts))
-        return [*consts_ct, *carry_ct, *xs_ct]
+        return list(compress([*consts_ct, *carry_ct, *xs_ct], given))
 
-    return stage(along, [*types, *ins], "linear_loop"), stage(back, [*types, *outs], "reverse_loop")
+    return stage(along, [*types, *compress(ins, given)], "linear_loop"), stage(back, [*types, *outs], "reverse_loop")
 
 
 # ---- the linear half of a loop, and the linearize rules
@@ -291,13 +293,13 @@ linear_loop_p = CallOp("linear_loop", type=program_type, eval=program_eval, cost
 def linearize_loop(primals: Values, tangents: Values, jaxpr: Jaxpr, loop: Loop) -> Any:
     """Run a loop so that it keeps states, and bind its linear half."""
     inputs, tangents = primals[loop.num_cond:], tangents[loop.num_cond:]
-    body = split_body(jaxpr, loop, tuple([t is not zero for t in tangents]))
+    marks = tuple([t is not zero for t in tangents])
+    body = split_body(jaxpr, loop, marks)
     outs, count = jit_p.bind(*primals, jaxpr=forward_program(jaxpr, loop, body), name="loop"), len(jaxpr.outvars)
     consts, init, xs = split_list(inputs, loop.num_consts, loop.num_carry)
     residuals = [*consts, *compress(init, body.needed), *xs, *outs[count:]]
-    along, back = linear_programs(jaxpr, loop, body, tuple(map(typeof, residuals)))
-    given = [instantiate(t, x) for t, x in compress(zip(tangents, inputs, strict=True), body.nonzero)]
-    found = linear_loop_p.bind(*residuals, *given, jaxpr=along, transposed=back)
+    along, back = linear_programs(jaxpr, loop, body, marks, tuple(map(typeof, residuals)))
+    found = linear_loop_p.bind(*residuals, *present(tangents), jaxpr=along, transposed=back)
     return outs[:count], spread(body.out_nonzero, found)
 
 
