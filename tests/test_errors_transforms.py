@@ -53,8 +53,10 @@ def test_grad_names_the_leaf():
         mj.grad(product, argnums=1)(1.0, {"w": [1.0, 2]})
     with mistake(MinijaxTypeError, "argument params['w'][0] is 'abc' of type str"):
         mj.grad(product, argnums=1)(1.0, {"w": ["abc"]})
-    with mistake(MinijaxTypeError, "which is complex", "holomorphic=True"):
+    with mistake(MinijaxTypeError, "a real floating-point result", "holomorphic=True"):
         mj.grad(double)(1j)
+    with mistake(MinijaxTypeError, "which is complex", "holomorphic=True"):
+        mj.jacfwd(double)(1j)
     with mistake(MinijaxTypeError, "holomorphic=True differentiates complex"):
         mj.grad(double, holomorphic=True)(1.0)
     with mistake(MinijaxTypeError, "jacrev of", "params['w'][0]"):

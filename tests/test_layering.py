@@ -25,8 +25,9 @@ FLOORS = {name: floor for floor, names in enumerate((
     ("lowering",),
     ("api",),
     ("optimize", "language", "custom_rules", "devices", "derivatives", "tree", "tree_util", "typing", "inspect",
-     "custom_batching", "custom_derivatives", "ad_checkpoint", "checkpoint_policies", "callbacks", "debug", "experimental",
-     "lax", "numpy", "random", "nn", "scipy", "interop", "taylor", "conventions", "testing", "test_util"),
+     "custom_batching", "custom_derivatives", "ad_checkpoint", "checkpoint_policies", "callbacks", "debug",
+     "experimental", "lax", "numpy", "random", "nn", "scipy", "interop", "taylor", "kinks", "testing",
+     "test_util"),
     ("haiku", "optix", "rlax", "demo", "__main__"),
 )) for name in names}
 FLOOR_MODULES = frozenset(f"minijax.{name}" for name in FLOORS)
