@@ -15,11 +15,14 @@ from minijax.kinks import CONVENTIONS, namespaces
 
 JAX = types.SimpleNamespace(grad=jax.grad, jvp=jax.jvp, vjp=jax.vjp, vmap=jax.vmap, numpy=jnp, lax=jax.lax, nn=jax.nn)
 
+ALONE = {"integers", "conversions"}  # as constants, XLA dies of the first and NumPy converts the second
+
 
 def test_table_is_jax_s():
     with config.override("evaluator", "numpy"), np.errstate(all="ignore"):
         ours = [each.evaluate(namespaces) for each in CONVENTIONS]
-        theirs = jax.jit(lambda: [each.evaluate(JAX) for each in CONVENTIONS])()
+        compiled = iter(jax.jit(lambda: [each.evaluate(JAX) for each in CONVENTIONS if each.topic not in ALONE])())
+        theirs = [each.evaluate(JAX) if each.topic in ALONE else next(compiled) for each in CONVENTIONS]
     for each, mine, other in zip(CONVENTIONS, ours, theirs, strict=True):
         mine, other = np.asarray(mine), np.asarray(other)
         assert (mine.shape, mine.dtype) == (other.shape, other.dtype), each.expression
