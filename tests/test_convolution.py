@@ -1,4 +1,4 @@
-"""Convolutions through the functions that users call: layouts, padding, compositions of transforms, errors; against JAX."""
+"""Convolutions through the functions that users call, against JAX: layouts, padding, compositions, errors."""
 
 import jax
 import numpy as np
