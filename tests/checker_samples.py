@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import pkgutil
 
+import ml_dtypes
 import numpy as np
 
 import minijax
@@ -14,7 +15,9 @@ from minijax.config import config
 from minijax.testing import Sample, harvest
 from minijax.testing.checks import CHECKS
 from minijax.ops.arithmetic import nextafter_p
-from minijax.ops.conversion import bitcast_convert_type_p, reduce_precision_p
+from minijax.ops.conversion import bitcast_convert_type_p, convert_element_type_p, reduce_precision_p
+from minijax.ops.solving import cholesky_p
+from minijax.ops.spectral import eigh_p
 from tests.cases import array
 
 BITS = (bitcast_convert_type_p, nextafter_p)  # to rounding, every result would be right
@@ -28,6 +31,14 @@ def sample_of(case):
                   getattr(case, "loops", True))
 
 
+def symmetric(sample):
+    """A sample of symmetric matrices, whose derivative holds along such."""
+    def half_sum(x):
+        return (x + np.swapaxes(x, -1, -2)) / 2
+
+    return dataclasses.replace(sample, args=(half_sum(sample.args[0]),), smooth=True, along=half_sum)
+
+
 def few(samples, limit=6):
     """Some samples of an op, small ones first: of each kind of dtypes, ranks and smoothness one, then others."""
     found = {}
@@ -35,7 +46,8 @@ def few(samples, limit=6):
         kind = (sample.smooth, tuple((np.ndim(x), np.asarray(x).dtype.kind) for x in sample.args),
                 str(sample.params.get("new_dtype")))
         found.setdefault(kind, []).append((len(found.get(kind, ())), number, sample))
-    ordered = sorted((each for kind in found.values() for each in kind), key=lambda each: each[:2])
+    ordered = sorted((each for kind in found.values() for each in kind), key=lambda each: (
+        each[0], not each[2].smooth, each[1]))
     return [sample for _, _, sample in ordered[:limit]]
 
 
@@ -47,6 +59,11 @@ def samples_by_op():
     samples = {op: [sample_of(case) for case in cases] for op, cases in found.items()}
     for op in BITS:
         samples[op] = [dataclasses.replace(sample, rtol=0.0) for sample in samples[op]]
+    for op in (cholesky_p, eigh_p):
+        samples[op] = [symmetric(sample) if sample.args[0].dtype == np.float32 else sample for sample in samples[op]]
+    samples[convert_element_type_p] += [
+        Sample((array((2, 3)),), {"new_dtype": dtype, "weak_type": False})
+        for dtype in (np.dtype("float32"), np.dtype("complex64"), np.dtype(ml_dtypes.bfloat16))]
     samples[reduce_precision_p] = [Sample((array((2, 3)),), {"exponent_bits": 11, "mantissa_bits": 52})]
     return samples
 

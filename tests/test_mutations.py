@@ -1,10 +1,8 @@
-"""Planted wrong rules: at least 500, one after the other, of which the rule checker sees 99 of 100.
+"""Planted wrong rules, one after the other: the rule checker sees 99 of 100.
 
-A mutant that never changes a value at any sample (swapped operands of a commutative op, a flipped axis of equal
-elements, a sum over one element) is equivalent to the rule, and not counted.
+A mutant that never changes a value at any sample (a flipped axis of equal elements, a sum over one element) is
+equivalent to the rule, and not counted; nor are swapped operands of a commutative op made.
 """
-
-import collections
 
 import pytest
 
@@ -13,18 +11,21 @@ from minijax.testing import check_op, mutants, planted
 from tests.checker_samples import checks_of, few, held_samples, samples_by_op
 
 CHECKS_OF_RULE = {
-    "eval": ("type", "backend", "differences"),
+    "eval": ("type", "staged", "backend", "differences"),
     "jvp": ("differences", "reverse", "kinks", "batched derivatives"),
     "linearize": ("reverse", "batched derivatives"),
     "transpose": ("transpose", "reverse", "batched derivatives"),
     "batch": ("batch", "batched derivatives"),
 }
-SAMPLES = {op: few(samples, 5) for op, samples in samples_by_op().items()} | held_samples()
-COUNTS = collections.Counter()
-SURVIVORS = []
+SAMPLES = {op: few(samples, 4) for op, samples in samples_by_op().items()} | held_samples()
+LEAST = 4  # mutants of an op: there are fewest of one without derivative and operands
+SURVIVORS = {
+    "eigh.jvp: conj number 1 done wrongly": "real samples only: eigenvectors of complex ones have any phase",
+    "svd.jvp: sub number 1 done wrongly": "complex samples only, whose singular vectors have any phase",
+}
 
 
-def run(op, checks):
+def faulty(op, checks):
     """Whether the checker finds fault with the op, at its few samples."""
     return not check_op(op, SAMPLES[op], checks=checks_of(op, checks), with_variants=False, first=True,
                         raise_error=False).ok
@@ -32,19 +33,19 @@ def run(op, checks):
 
 @pytest.mark.parametrize("op", SAMPLES, ids=str)
 def test_wrong_rules_are_caught(op):
+    caught, survived = [], []
     with config.override("check", False):
         operands = max(len(sample.args) for sample in SAMPLES[op])
-        for mutant in mutants(op, operands, lambda: run(op, ("reverse", "transpose", "batch"))):
+        for mutant in mutants(op, operands, lambda: faulty(op, ("reverse", "transpose", "batch"))):
             with planted(mutant) as seen:
-                caught = run(op, CHECKS_OF_RULE[mutant.rule])
-            COUNTS["caught" if caught else "survived" if seen.differs else "equivalent"] += 1
-            if not caught and seen.differs:
-                SURVIVORS.append(str(mutant))
-    assert not run(op, ("differences", "reverse", "transpose", "batch"))
+                if faulty(op, CHECKS_OF_RULE[mutant.rule]):
+                    caught.append(str(mutant))
+                elif seen.differs:
+                    survived.append(str(mutant))
+    print(f"{op}: {len(caught)} caught", *survived, sep="\n  survived: ")
+    assert set(survived) <= set(SURVIVORS) and len(caught) >= LEAST
+    assert not faulty(op, ("differences", "reverse", "transpose", "batch"))
 
 
-def test_almost_all_of_many_are_caught():
-    print(*SURVIVORS, sep="\n")
-    print(dict(COUNTS))
-    if len(SAMPLES) > 1 and COUNTS:
-        assert COUNTS["caught"] >= 500 and COUNTS["survived"] <= 0.01 * COUNTS["caught"], SURVIVORS
+def test_there_are_many():
+    assert len(SAMPLES) * LEAST >= 500 >= 100 * len(SURVIVORS)

@@ -123,7 +123,8 @@ def check_differences(op: Op, sample: Sample) -> None:
         return
     step = max(STEP[name] for name in names)
     for chosen in choices(sample):
-        tangents = chosen_only(tangents_of(sample.args), chosen)
+        tangents = [t if t is zero or sample.along is None else sample.along(t)
+                    for t in chosen_only(tangents_of(sample.args), chosen)]
         outs, found = jvp_flat(function_of(op, sample), sample.args, tangents)
         high, low = [moved(op, sample, tangents, sign * step) for sign in (1, -1)]
         for number, (out, t, up, down) in enumerate(zip(outs, found, high, low, strict=True)):

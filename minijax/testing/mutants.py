@@ -329,7 +329,7 @@ def mutants(op: Op, operands: int, run: Callable[[], Any]) -> list[Mutant]:
             swaps = operands > 1 and not (rule in ("eval", "batch") and "commutative" in op.traits)
             found += [Mutant(op, rule, name, change) for name, change in made if swaps or "swapped" not in name]
             found += [Mutant(op, rule, f"{at[0]} number {at[1]} done wrongly", lambda right, at=at: _spoiled(right, at))
-                      for at in sorted(use.met) if at[1] < 3]
+                      for at in sorted(use.met) if at[1] < 2]
     return found
 
 

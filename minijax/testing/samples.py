@@ -30,6 +30,7 @@ class Sample:
     `smooth`: derivatives exist here, so that differences must agree with them.
     `rtol`: relative tolerance of values; by default that of the dtypes.
     `wrt`: the arguments in which the op has derivatives; by default all that are floats.
+    `along`: makes an allowed direction of any, where the derivative holds in some only (symmetric matrices).
     `loops`: whether batching equals a loop over examples: not so for an op that draws or that reads the batch.
     """
 
@@ -39,6 +40,7 @@ class Sample:
     rtol: float | None = None
     wrt: tuple[int, ...] | None = None
     loops: bool = True
+    along: Callable[[np.ndarray], np.ndarray] | None = None
 
     @property
     def types(self) -> tuple[ArrayType, ...]:
