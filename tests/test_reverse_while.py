@@ -128,6 +128,19 @@ def test_any_length_and_slots(n, slots, a):
     np.testing.assert_allclose(found[1], np.sum(2 * x * da), rtol=2e-3, atol=1e-4)
 
 
+def test_in_64_bits():
+    with jax.enable_x64(True), config.override("jax_enable_x64", True):
+        x, a = X.astype(np.float64), np.float64(A)
+        for slots in (3, 64):
+            found = minijax.jit(minijax.grad(ours(slots), (0, 1)))(x, a, 9)
+            close(found, jax.grad(theirs(9), (0, 1))(x, a, 9), rtol=1e-9)
+        grad = minijax.grad(lambda x: jnp.sum(
+            lax.scan(lambda c, _: (step(jnp, a, c), None), x, length=7, checkpoint=3)[0]))
+        exact = jax.grad(lambda x: jax.numpy.sum(
+            jax.lax.scan(lambda c, _: (step(jax.numpy, a, c), None), x, None, length=7)[0]))
+        close(grad(x), exact(x), rtol=1e-9)
+
+
 # ---- what a carry may be
 
 def test_integers_keys_and_branches_in_the_carry():
