@@ -24,7 +24,7 @@ mulhi = _nary("mulhi", bits.mulhi_p, "The upper half of the bits of the product 
 def betainc(a: Any, b: Any, x: Any) -> Any:
     """The regularized incomplete beta function: the distribution function of Beta(a, b) at x.
 
-    >>> betainc(2.0, 2.0, 0.5)
-    Array(0.5, dtype=float32, weak_type=True)
+    >>> betainc(2.0, 3.0, 1.0)
+    Array(1., dtype=float32, weak_type=True)
     """
     return special.betainc(*like_arrays(a, b, x))
