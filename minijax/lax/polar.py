@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from minijax.errors import ShapeError
 from minijax.ir import dtypes
 from minijax.lax.control_flow import while_loop
+from minijax.lax.loops import scan
 from minijax.ops.arithmetic import div, sub
 from minijax.ops.bits import bitwise_and, bitwise_not
 from minijax.ops.comparison import eq, gt, lt, select_n
@@ -32,6 +33,7 @@ from minijax.ops.solving import cholesky_p, triangular_solve
 from minijax.ops.structural import concatenate, iota
 
 Weights = tuple[float, float, float]
+Step = Callable[[Any, Any, Any, Any], Any]
 CUTOFF = 100.0  # of c, up to which 1 + c u^H u is well enough conditioned for Cholesky
 
 
@@ -57,20 +59,32 @@ def qdwh(x: Any, *, is_hermitian: bool = False, max_iterations: int | None = Non
     eps = float(np.finfo(x.dtype).eps if eps is None else eps)
     limit = 10 if max_iterations is None else operator.index(max_iterations)
     tolerance = np.asarray((5 * eps) ** (1 / 3), dtypes.real_dtype(x.dtype))[()]
-    u, changes, count = _scaled(x), np.True_, 0
-    for weights in _weights(eps, limit):
-        before, u, count = u, _step(u, weights), count + 1
-        if weights[2] <= CUTOFF:
-            changes = gt(_norm(sub(u, before)), tolerance)
 
-    def goes_on(state: Any) -> Any:
-        return bitwise_and(state[2], lt(state[0], np.int32(limit)))
+    def step(halley: Step) -> Callable[[Any, Any], Any]:
+        def move(state: Any, weights: Any) -> Any:
+            moved = halley(state[0], *weights)
+            return (moved, gt(_norm(sub(moved, state[0])), tolerance)), None
 
-    def step(state: Any) -> Any:
-        moved = _step(state[1], (3.0, 1.0, 3.0))
-        return add(state[0], np.int32(1)), moved, gt(_norm(sub(moved, state[1])), tolerance)
+        return move
 
-    count, u, changes = while_loop(goes_on, step, (np.int32(count), u, changes))
+    weights = list(_weights(eps, limit))
+    state = _scaled(x), np.True_
+    for halley, chosen in ((_by_qr, [w for w in weights if w[2] > CUTOFF]),
+                           (_by_cholesky, [w for w in weights if w[2] <= CUTOFF])):
+        if chosen:
+            columns = np.asarray(chosen, x.dtype).T
+            state, _ = scan(step(halley), state, tuple(columns))
+    if weights and weights[-1][2] > CUTOFF:  # far from the end, whatever the last step changed
+        state = state[0], np.True_
+
+    def goes_on(counted: Any) -> Any:
+        return bitwise_and(counted[1][1], lt(counted[0], np.int32(limit)))
+
+    def last(counted: Any) -> Any:
+        limits = [scalar_like(x, each) for each in (3.0, 1.0, 3.0)]
+        return add(counted[0], np.int32(1)), step(_by_cholesky)(counted[1], limits)[0]
+
+    count, (u, changes) = while_loop(goes_on, last, (np.int32(len(weights)), state))
     u = sub(_times(1.5, u), _times(0.5, product(u, product(dagger(u), u))))  # one step of Newton and Schulz
     h = product(dagger(u), x)
     return u, _times(0.5, add(h, dagger(h))), count, bitwise_not(changes)
@@ -90,20 +104,21 @@ def _weights(eps: float, limit: int) -> Iterator[Weights]:
         bound, count = bound * (a + b * square) / (1 + c * square), count + 1
 
 
-def _step(u: Any, weights: Weights) -> Any:
-    a, b, c = weights
-    if c <= CUTOFF:
-        gram = product(dagger(u), u)
-        factor, = cholesky_p.bind(add(identity_like(gram), _times(c, gram)))
-        solved = triangular_solve(factor, dagger(u), left_side=True, lower=True)
-        solved = triangular_solve(factor, solved, left_side=True, lower=True, transpose_a=True, conjugate_a=True)
-        return add(_times(b / c, u), _times(a - b / c, dagger(solved)))
+def _by_cholesky(u: Any, a: Any, b: Any, c: Any) -> Any:
+    gram = product(dagger(u), u)
+    factor, = cholesky_p.bind(add(identity_like(gram), mul(c, gram)))
+    solved = triangular_solve(factor, dagger(u), left_side=True, lower=True)
+    solved = triangular_solve(factor, solved, left_side=True, lower=True, transpose_a=True, conjugate_a=True)
+    return add(mul(div(b, c), u), mul(sub(a, div(b, c)), dagger(solved)))
+
+
+def _by_qr(u: Any, a: Any, b: Any, c: Any) -> Any:
+    """With Q1 and Q2 of the QR decomposition of sqrt(c) u above 1: sqrt(c) u (1 + c u^H u)^-1 = Q1 Q2^H."""
     m, n = u.shape
-    one = identity_like(block(u, slice(n), slice(None)))
-    q, _ = qr_p.bind(concatenate([_times(math.sqrt(c), u), one], 0), pivoting=False, full_matrices=False,
-                     use_magma=None)
+    one, root = identity_like(block(u, slice(n), slice(None))), sqrt(c)
+    q, _ = qr_p.bind(concatenate([mul(root, u), one], 0), pivoting=False, full_matrices=False, use_magma=None)
     spread = product(block(q, slice(m), slice(None)), dagger(block(q, slice(m, None), slice(None))))
-    return add(_times(b / c, u), _times((a - b / c) / math.sqrt(c), spread))
+    return add(mul(div(b, c), u), mul(div(sub(a, div(b, c)), root), spread))
 
 
 def _times(factor: float, x: Any) -> Any:

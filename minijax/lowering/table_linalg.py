@@ -10,6 +10,7 @@ from jax import lax
 from jax.lax import linalg
 
 from minijax.ir.op import Op
+from minijax.ir.types import ArrayType
 from minijax.ops import orthogonal, solving, spectral
 
 
@@ -59,7 +60,16 @@ def _lu_pivots_to_permutation(pivots: Any, *, permutation_size: int) -> Any:
     return linalg.lu_pivots_to_permutation(pivots, permutation_size)
 
 
-rules: dict[Op, Callable[..., Any]] = {
+def _checked(op: Op, rule: Callable[..., Any]) -> Callable[..., Any]:
+    """The rule for operands of the right types only: JAX looks at fewer shapes, and LAPACK at none."""
+    def lowered(*values: Any, **params: Any) -> Any:
+        op.infer(tuple([ArrayType(x.shape, x.dtype) for x in values]), params)
+        return rule(*values, **params)
+
+    return lowered
+
+
+_rules: dict[Op, Callable[..., Any]] = {
     solving.triangular_solve_p: linalg.triangular_solve,
     solving.tridiagonal_solve_p: linalg.tridiagonal_solve,
     solving.lu_p: linalg.lu,
@@ -78,3 +88,4 @@ rules: dict[Op, Callable[..., Any]] = {
     spectral.hessenberg_p: linalg.hessenberg,
     spectral.tridiagonal_p: linalg.tridiagonal,
 }
+rules = {op: _checked(op, rule) for op, rule in _rules.items()}

@@ -37,12 +37,13 @@ _kinds = {LAPACK: "float32, float64, complex64 or complex128", dtypes.is_float: 
 # ---- records ----
 
 def linalg_op(name: str, ranks: Sequence[int], results: Callable[..., Any], evaluate: Callable[..., Any], *,
-              takes: Callable[[Any], bool] = LAPACK, **rules: Callable[..., Any]) -> Op:
+              takes: Callable[[Any], bool] = LAPACK, batch: Callable[..., Any] | None = None,
+              **rules: Callable[..., Any]) -> Op:
     """An op on stacks of matrices and vectors, from its meaning for one example.
 
     `ranks` are those of one example's operands; `results(dtype, *shapes, **params)` is a list of (shape, dtype)
     and `evaluate(*arrays, **params)` a tuple of NumPy arrays; `takes` says which dtypes it is for.
-    Batching puts the batch in front of the stack, unless `rules` has another way.
+    Batching puts the batch in front of the stack, unless `batch` is another rule.
     """
     def type_rule(*types: ArrayType, **params: Any) -> tuple[ArrayType, ...]:
         dtype = same_dtype(name, types)
@@ -56,13 +57,21 @@ def linalg_op(name: str, ranks: Sequence[int], results: Callable[..., Any], eval
         return reference.over_stack(evaluate, ranks, arrays, types, params)
 
     def batch_rule(size: int, args: Any, axes: Any, **params: Any) -> Any:
+        op.infer(tuple([_example(x, axis) for x, axis in zip(args, axes, strict=True)]), params)  # a matrix each?
+        if batch:
+            return batch(size, args, axes, **params)
         outs = op.bind(*[batch_in_front(size, x, axis) for x, axis in zip(args, axes, strict=True)], **params)
         return outs, (0,) * len(outs)
 
     missing = tuple([rule for rule in ("jvp", "transpose") if rule not in rules])
-    op = Op(name, type=type_rule, eval=eval_rule, undeclared=missing, traits={"linalg"},
-            **{"batch": batch_rule, **rules})
+    op = Op(name, type=type_rule, eval=eval_rule, batch=batch_rule, undeclared=missing, traits={"linalg"}, **rules)
     return op
+
+
+def _example(x: Any, axis: int | None) -> ArrayType:
+    """The type of one example of a batch."""
+    t = typeof(x)
+    return t if axis is None else t.update(shape=t.shape[:axis] + t.shape[axis + 1:])
 
 
 def _split_stack(name: str, types: Sequence[ArrayType], ranks: Sequence[int]) -> tuple[Shape, list[Shape]]:

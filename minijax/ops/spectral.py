@@ -40,6 +40,12 @@ def _is_partial(subset: tuple[int, int] | None, size: int) -> bool:
     return subset is not None and subset != (0, size)
 
 
+def _refuse_subset(name: str, subset: tuple[int, int] | None, size: int) -> None:
+    if _is_partial(subset, size):
+        raise MissingRuleError(f"{name} has no derivative for a subset of the values{at_line()}: vectors depend on the "
+                               "others too. Leave subset_by_index out, and choose from the result.")
+
+
 def _real_part(x: Any) -> Any:
     return real(x) if dtypes.is_complex(typeof(x).dtype) else x
 
@@ -59,9 +65,7 @@ def _eigh_results(dtype: Any, x: Shape, *, subset_by_index: Any, **params: Any) 
 
 def _eigh_jvp(primals: Any, tangents: Any, *, lower: bool, subset_by_index: Any, **params: Any) -> Any:
     """dw = diag(P) and dV = V (P o F), with P = V^H dX V and F[i, j] = 1 / (w[j] - w[i])."""
-    if _is_partial(subset_by_index, shape_of(primals[0])[-1]):
-        raise MissingRuleError(f"eigh has no derivative for a subset of the eigenvalues{at_line()}: it depends on the "
-                               "others too. Leave subset_by_index out, and choose from the result.")
+    _refuse_subset("eigh", subset_by_index, shape_of(primals[0])[-1])
     whole = _mirrored(primals[0], lower)
     v, w = eigh_p.bind(whole, lower=lower, subset_by_index=subset_by_index, **params)
     p = product(product(dagger(v), tangents[0]), v)
@@ -142,6 +146,7 @@ def _svd_results(dtype: Any, x: Shape, *, full_matrices: bool, compute_uv: bool,
 
 def _svd_jvp(primals: Any, tangents: Any, *, full_matrices: bool, compute_uv: bool, **params: Any) -> Any:
     (x,), (dx,) = primals, tangents
+    _refuse_subset("svd", params["subset_by_index"], min(shape_of(x)[-2:]))
     if compute_uv and full_matrices and shape_of(x)[-2] != shape_of(x)[-1]:
         raise MissingRuleError(f"svd has no derivative for full_matrices=True of {typeof(x)}{at_line()}: the singular "
                                "vectors that complete the basis are arbitrary. Set full_matrices=False.")
