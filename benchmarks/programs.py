@@ -64,6 +64,25 @@ def layer_norm(lib: Any) -> Any:
     return lib.grad(loss), arrays(lib, (256, 256), (256,))
 
 
+@program("gradient of a convolutional network")
+def convolutional_network(lib: Any) -> Any:
+    """Two convolutions with pooling between, a linear layer and softmax cross-entropy; by the parameters."""
+    jnp, lax = lib.numpy, lib.lax
+    first, second, last = arrays(lib, (3, 3, 1, 8), (3, 3, 8, 16), (256, 10))
+    images, one_hot = arrays(lib, (32, 16, 16, 1), (32, 10))
+
+    def convolved(x: Any, kernel: Any) -> Any:
+        x = lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        return lax.reduce_window(lib.nn.relu(x), -np.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+
+    def loss(params: Any, images: Any, one_hot: Any) -> Any:
+        first, second, last = params
+        features = convolved(convolved(images, first), second).reshape(images.shape[0], -1)
+        return -jnp.mean(jnp.sum(lib.nn.log_softmax(features @ last) * one_hot, axis=-1))
+
+    return lib.grad(loss), ((first, second, last), images, one_hot)
+
+
 @program("elementwise chain")
 def chain(lib: Any) -> Any:
     """Twelve elementwise operations on 10^5 numbers."""

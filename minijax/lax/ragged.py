@@ -24,6 +24,7 @@ def ragged_dot(lhs: Any, rhs: Any, group_sizes: Any, precision: Any = None, pref
 
     Rows behind the last group give zeros.  `group_offset` is as in `ragged_dot_general`.
 
+    >>> import numpy as np
     >>> x, matrices = np.ones((3, 2), np.float32), np.float32([[[1], [1]], [[10], [10]]])
     >>> ragged_dot(x, matrices, np.int32([1, 2]))
     Array([[ 2.],
