@@ -67,7 +67,7 @@ cumlogsumexp = _cumulative("cumlogsumexp", scans.cumlogsumexp, "log of the sum o
 # ---- products ----
 
 def dot_general(lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = None,
-                preferred_element_type: Any = None) -> Any:
+                preferred_element_type: Any = None, *, out_sharding: None = None) -> Any:
     """Multiply and sum: `dimension_numbers` is ((summed axes of each), (batch axes of each)).
 
     The axes of the result: batch axes, the other axes of the left operand, those of the right.
@@ -81,7 +81,7 @@ def dot_general(lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = Non
 
 
 def dot(lhs: Any, rhs: Any, *, dimension_numbers: Any = None, precision: Any = None,
-        preferred_element_type: Any = None) -> Any:
+        preferred_element_type: Any = None, out_sharding: None = None) -> Any:
     """Products of vectors and matrices; with `dimension_numbers`, `dot_general`."""
     if dimension_numbers is None:
         ranks = len(typeof(lhs).shape), len(typeof(rhs).shape)
