@@ -183,6 +183,8 @@ def _printer(jaxpr: Jaxpr, source: bool = False) -> Printer:
 
 
 def _parentheses(texts: list[str]) -> str:
+    if any("\n" in text for text in texts):
+        return "(\n  " + ",\n".join([*texts[:-1], texts[-1] + "," * (len(texts) == 1)]).replace("\n", "\n  ") + "\n)"
     return f"({texts[0]},)" if len(texts) == 1 else f"({', '.join(texts)})"
 
 
