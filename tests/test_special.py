@@ -36,7 +36,7 @@ def test_gamma_samples_move_with_their_shape():
     (lambda a: special.betainc(a, 1.0, 0.5), "a"), (lambda a: special.betainc(1.0, a, 0.5), "b"),
     (lambda a: special.igamma_grad_a(a, 1.0), "a")])
 def test_unknown_derivatives_are_errors(call, argument):
-    with config.override("evaluator", "numpy"), pytest.raises(MinijaxValueError, match=fr"argument {argument} \(.*\.py"):
+    with config.override("evaluator", "numpy"), pytest.raises(MinijaxValueError, match=fr"argument {argument} \("):
         minijax.jvp(call, (2.0,), (1.0,))
 
 
@@ -67,8 +67,8 @@ def test_functions_of_lax():
     dot = {"precision": lax.DotAlgorithmPreset.F32_F32_F32}
     np.testing.assert_array_equal(lax.dot_general(x, x, (((1,), (1,)), ((), ())), **dot), [[30]])
     key = np.uint32([1, 2, 3, 4])
-    for mine, theirs in zip(lax.rng_bit_generator(key, (3,), algorithm=lax.RandomAlgorithm.RNG_THREE_FRY),
-                            jax.lax.rng_bit_generator(key, (3,), algorithm=jax.lax.RandomAlgorithm.RNG_THREE_FRY), strict=True):
+    drawn = [f.rng_bit_generator(key, (3,), algorithm=f.RandomAlgorithm.RNG_THREE_FRY) for f in (lax, jax.lax)]
+    for mine, theirs in zip(*drawn, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     lhs, rhs = np.ones((2, 4), "float32"), np.arange(8, dtype="float32").reshape(4, 2)
     mine, theirs = [np.float32(f.scaled_dot(lhs, rhs, lhs_scale=np.float32([[1, 2], [3, 4]]))) for f in (lax, jax.lax)]
