@@ -26,9 +26,9 @@ from minijax.util import size_of
 
 def combined(jaxpr: Jaxpr, captured: Sequence[Any], left: Sequence[Any], right: Sequence[Any]) -> list[Any]:
     """A program of captured values and two sets of scalars on all elements of arrays of one shape."""
-    shape, count = shape_of(left[0]), len(left)
-    size = size_of(shape)
-    program, _ = batch_program(jaxpr, size, (*[None] * len(captured), *[0] * (2 * count)), (True,) * count)
+    shape, size = shape_of(left[0]), size_of(shape_of(left[0]))
+    axes = (*[None] * len(captured), *[0] * (2 * len(left)))
+    program, _ = batch_program(jaxpr, size, axes, (True,) * len(left))
     outs = run_program(program, *captured, *[reshape(x, (size,)) for x in (*left, *right)])
     return [reshape(x, shape) for x in outs]
 
@@ -61,8 +61,7 @@ def _reducing(name: str, spell: Callable[..., Any], shape: Callable[..., Any], b
 
     evaluated = by_program(lambda arrays, **program: jit_p.eval(*arrays, **program))
     op = CallOp(name, type=type_rule, eval=lambda *arrays, **params: evaluated(arrays, **params), cost=cost,
-                jvp=by_program(jit_p.jvp), linearize=by_program(jit_p.linearize), batch=batch,
-                traits={"reduction"}, undeclared=("transpose",))
+                jvp=by_program(jit_p.jvp), linearize=by_program(jit_p.linearize), batch=batch, undeclared=("transpose",))
     return op
 
 

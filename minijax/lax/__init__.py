@@ -29,8 +29,8 @@ from minijax.lax.elementwise import (abs, acos, acosh, add, asin, asinh, atan, a
                                      reciprocal, reduce_precision, rem, round, rsqrt, select, select_n, shift_left,
                                      shift_right_arithmetic, shift_right_logical, sign, sin, sinh, sqrt, square,
                                      stop_gradient, sub, tan, tanh)
-from minijax.lax.enums import (AccuracyMode, FftType, Precision, PrecisionLike, RandomAlgorithm,
-                               RoundingMethod, Tolerance)
+from minijax.lax.enums import (AccuracyMode, DotAlgorithm, DotAlgorithmPreset, FftType, Precision, PrecisionLike,
+                               RandomAlgorithm, RoundingMethod, Tolerance)
 from minijax.lax.fourier import fft
 from minijax.lax.generators import optimization_barrier, rng_bit_generator, rng_uniform
 from minijax.lax.loops import associative_scan, map, scan
@@ -54,7 +54,6 @@ from minijax.lax.structural import (broadcast, broadcast_in_dim, broadcast_like,
 from minijax.lax.windows import reduce, reduce_window, reduce_window_shape_tuple
 from minijax.ops.dot import DimensionNumbers as DotDimensionNumbers
 from minijax.ops.indexing import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
-from minijax.ops.precision import DotAlgorithm, DotAlgorithmPreset
 from minijax.ops.ragged import RaggedDotDimensionNumbers
 
 __all__ = sorted(name for name, value in globals().items()

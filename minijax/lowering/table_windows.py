@@ -10,16 +10,15 @@ from jax import lax
 
 from minijax.ir.op import Op
 from minijax.ops import convolution, dot, ragged, windows
-from minijax.ops.precision import DotAlgorithm, DotAlgorithmPreset
 from minijax.ops.reference_windows import highest, lowest
 
 _SELECT = {"ge": lax.ge_p, "le": lax.le_p}
 
 
 def _precision(precision: Any) -> Any:
-    if isinstance(precision, DotAlgorithmPreset):
-        return lax.DotAlgorithmPreset[precision.name]
-    return lax.DotAlgorithm(*precision) if isinstance(precision, DotAlgorithm) else precision
+    if hasattr(precision, "accumulation_type"):
+        return lax.DotAlgorithm(*precision)
+    return lax.DotAlgorithmPreset[precision.name] if hasattr(precision, "name") else precision
 
 
 def _dot_general(x: Any, y: Any, *, precision: Any, **params: Any) -> Any:
