@@ -80,7 +80,7 @@ population_count, clz = (_unary("population_count", bits.population_count_p, "Nu
                          _unary("clz", bits.clz_p, "Number of zero bits above the highest bit set."))
 
 add, sub = _nary("add", add_p, "x + y."), _nary("sub", arithmetic.sub_p, "x - y.")
-mul, div = _nary("mul", mul_p, "x * y."), _nary("div", arithmetic.div_p, "x / y; integers truncate.")
+_mul, div = _nary("mul", mul_p, "x * y."), _nary("div", arithmetic.div_p, "x / y; integers truncate.")
 rem = _nary("rem", arithmetic.rem_p, "Remainder with the sign of x.")
 max, min = _nary("max", arithmetic.max_p, "The larger one."), _nary("min", arithmetic.min_p, "The smaller one.")
 nextafter, atan2 = (_nary("nextafter", arithmetic.nextafter_p, "The next number after x towards y."),
@@ -96,6 +96,20 @@ shift_right_logical, shift_right_arithmetic = (
     _nary("shift_right_logical", bits.shift_right_logical_p, "Bits moved down, zeros come in."),
     _nary("shift_right_arithmetic", bits.shift_right_arithmetic_p, "Bits moved down, the sign stays."))
 complex = _nary("complex", conversion.complex_p, "x + i y.")
+
+
+def mul(x: Any, y: Any, *, out_dtype: Any = None) -> Any:
+    """x * y, elementwise, of one dtype and shape; a scalar stands for an array.
+
+    With `out_dtype` the product is worked out in that dtype: small integers need not wrap around.
+
+    >>> import numpy as np
+    >>> mul(np.int8([100]), np.int8(2), out_dtype='int32')
+    Array([200], dtype=int32)
+    """
+    if out_dtype is None:
+        return _mul(x, y)
+    return _mul(*[convert_element_type(operand, dtypes.canonical_dtype(out_dtype)) for operand in like_arrays(x, y)])
 
 
 def pow(x: Any, y: Any) -> Any:

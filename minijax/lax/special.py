@@ -11,14 +11,37 @@ lgamma = _unary("lgamma", special.lgamma_p, "Logarithm of |Gamma(x)|.")
 digamma = _unary("digamma", special.digamma_p, "Derivative of lgamma.")
 bessel_i0e = _unary("bessel_i0e", special.bessel_i0e_p, "exp(-|x|) I0(x), I0 the modified Bessel function.")
 bessel_i1e = _unary("bessel_i1e", special.bessel_i1e_p, "exp(-|x|) I1(x), I1 the modified Bessel function.")
-polygamma = _nary("polygamma", special.polygamma_p, "The m-th derivative of digamma, for m = x, at y.")
-zeta = _nary("zeta", special.zeta_p, "Hurwitz's zeta function: the sum of (y + n)^-x over n = 0, 1, ...")
-igamma = _nary("igamma", special.igamma_p, "The regularized lower incomplete gamma function P(x, y).")
-igammac = _nary("igammac", special.igammac_p, "The regularized upper incomplete gamma function 1 - P(x, y).")
-igamma_grad_a = _nary("igamma_grad_a", special.igamma_grad_a_p, "Derivative of igamma in its first argument.")
-random_gamma_grad = _nary("random_gamma_grad", special.random_gamma_grad_p,
-                          "Derivative in the shape x of a gamma-distributed sample y.")
 mulhi = _nary("mulhi", bits.mulhi_p, "The upper half of the bits of the product of integers.")
+
+
+def polygamma(m: Any, x: Any) -> Any:
+    """The m-th derivative of digamma at x; m is a whole number of x's dtype."""
+    return special.polygamma(*like_arrays(m, x))
+
+
+def zeta(x: Any, q: Any) -> Any:
+    """Hurwitz's zeta function: the sum of (q + n)^-x over n = 0, 1, ..."""
+    return special.zeta(*like_arrays(x, q))
+
+
+def igamma(a: Any, x: Any) -> Any:
+    """The regularized lower incomplete gamma function: the distribution function of Gamma(a) at x."""
+    return special.igamma(*like_arrays(a, x))
+
+
+def igammac(a: Any, x: Any) -> Any:
+    """The regularized upper incomplete gamma function, 1 - igamma(a, x)."""
+    return special.igammac(*like_arrays(a, x))
+
+
+def igamma_grad_a(a: Any, x: Any) -> Any:
+    """Derivative of igamma in a."""
+    return special.igamma_grad_a(*like_arrays(a, x))
+
+
+def random_gamma_grad(a: Any, x: Any) -> Any:
+    """Derivative in a of a sample x of Gamma(a) at a fixed quantile."""
+    return special.random_gamma_grad(*like_arrays(a, x))
 
 
 def betainc(a: Any, b: Any, x: Any) -> Any:
