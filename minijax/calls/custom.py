@@ -336,7 +336,7 @@ def _linear_batch(size: int, args: Any, axes: Any, *, bwd: Rule, present: Any, r
                   **params: Any) -> Any:
     given = iter(axes[residuals:])
     own_axes = tuple([next(given) if p else None for p in present])
-    types = tuple([t.update(shape=(size, *t.shape)) for t in out_types])
+    types = tuple([t.update(shape=(int(size), *t.shape)) for t in out_types])
     outs = custom_vjp_linear_p.bind(
         *in_front(size, args[:residuals], axes[:residuals]), *args[residuals:], bwd=Batched("bwd", bwd, size, own_axes),
         present=present, residuals=residuals, out_types=types, **params)
