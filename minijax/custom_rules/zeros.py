@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from minijax import pytree
-from minijax.api.differentiate import as_result
 from minijax.api.trace import ShapeDtypeStruct
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType, zero
@@ -68,7 +67,7 @@ def zero_from_primal(val: Any, symbolic_zeros: bool = False) -> Any:
     """The zero derivative of a value: zeros (of dtype `float0` for integers), or a `SymbolicZero`.
 
     >>> zero_from_primal(2.0)
-    Array(0., dtype=float32, weak_type=True)
+    0.0
     """
     return shown_zero(typeof(val), symbolic_zeros)
 
@@ -77,7 +76,7 @@ def shown_zero(type: ArrayType, symbolic: bool) -> Any:
     """A zero derivative of a value of an IR type, as a rule is to see it."""
     if symbolic:
         return SymbolicZero(ShapeDtypeStruct(type.shape, type.dtype, weak_type=type.weak_type))
-    return as_result(zeros_of(type)) if type.differentiable else np.zeros(type.shape, dtypes.float0)
+    return zeros_of(type) if type.differentiable else np.zeros(type.shape, dtypes.float0)
 
 
 def shown(t: Any, type: ArrayType, symbolic: bool) -> Any:
