@@ -59,9 +59,9 @@ def _reducing(name: str, spell: Callable[..., Any], shape: Callable[..., Any], b
     def cost(x: ArrayType, *types: ArrayType, jaxpr: Jaxpr, **params: Any) -> int:
         return x.size * size_of(params.get("window_dimensions", ())) * program_cost(jaxpr=jaxpr)
 
-    evaluated = by_program(lambda arrays, **program: jit_p.eval(*arrays, **program))
-    op = CallOp(name, type=type_rule, eval=lambda *arrays, **params: evaluated(arrays, **params), cost=cost,
-                jvp=by_program(jit_p.jvp), linearize=by_program(jit_p.linearize), batch=batch, undeclared=("transpose",))
+    run = by_program(lambda arrays, **program: jit_p.eval(*arrays, **program))
+    op = CallOp(name, type=type_rule, eval=lambda *arrays, **params: run(arrays, **params), batch=batch, cost=cost,
+                jvp=by_program(jit_p.jvp), linearize=by_program(jit_p.linearize), undeclared=("transpose",))
     return op
 
 
