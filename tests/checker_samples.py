@@ -70,7 +70,7 @@ def samples_by_op():
 
 # Checks and variants that an op does not pass on purpose, and why.
 CONVENTIONS = {
-    "cholesky": ({"kinks"}, "reads one triangle and differentiates as if of a symmetric matrix"),
+    "cholesky": ({"kinks", "complex"}, "reads one triangle and differentiates as if of a symmetric matrix"),
     "conv_general_dilated": ({"empty batch"}, "no examples would be no groups"),
     "eig": ({"complex"}, "eigenvectors have any phase"),
     "eigh": ({"kinks", "complex"}, "reads one triangle; eigenvectors have any phase"),
@@ -122,6 +122,8 @@ PROGRAMS = (
     (lambda x: lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, jnp.sin(s[1]) * 2.0), (0, x)), X),
     (lambda x: minijax.checkpoint(lambda y: jnp.sin(jnp.sin(y)))(x), X),
     (lambda x: cubed(x), X),
+    (lambda x: lax.custom_linear_solve(lambda v: 3.0 * v, x, lambda f, b: b / 3.0, symmetric=True), X),
+    (lambda x: lax.reduce((x, jnp.sin(x)), (1.0, 0.0), lambda a, b: (a[0] * b[0], a[1] + b[1]), (0,)), X),
 )
 
 
