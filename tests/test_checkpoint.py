@@ -15,7 +15,7 @@ from minijax import ad_checkpoint, config, lax
 from minijax import numpy as jnp
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.inspect.residuals import residual_table
-from minijax.ir.alpha import same_program
+from minijax.language import same_program
 from minijax.ir.walk import all_programs
 from minijax.language import from_json, parse, to_json
 

@@ -10,8 +10,7 @@ import pytest
 import minijax.ops.elementwise  # noqa: F401
 from minijax.errors import MinijaxTypeError
 from minijax.inspect import Interpreter
-from minijax.ir import same_program
-from minijax.language import from_json, parse, to_json
+from minijax.language import from_json, parse, same_program, to_json
 from minijax.optimize import cse, fold
 from tests.ir_programs import evaluate, f32, nest, t_add, t_call, t_neg
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minijax.errors import JaxprCheckError, JaxprSyntaxError, MinijaxValueError
-from minijax.ir import Jaxpr, Literal, Var, fingerprint, held_programs, same_program
-from minijax.language import SavedSource, from_json, parse, to_json
+from minijax.ir import Jaxpr, Literal, Var, held_programs
+from minijax.language import SavedSource, fingerprint, from_json, parse, same_program, to_json
 from tests.ir_programs import array, chain, equation, evaluate, nest, programs, t_call, t_hold, t_tag
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minijax as mj
-from minijax import ir
+from minijax import language
 from minijax.ir import check, passes
 
 LENGTH = 100_000
@@ -43,7 +43,7 @@ def test_passes(program, name):
 
 
 def test_compare(program):
-    assert ir.same_program(program, program) and ir.fingerprint(program)
+    assert language.same_program(program, program) and language.fingerprint(program)
 
 
 def test_differentiate(program):

@@ -1,11 +1,10 @@
 """The IR as a language: programs, their text and JSON, checking, comparing, passes.
 
     print(jaxpr)                          (read back by minijax.language)
-    same_program(p, q), fingerprint(p)    check_jaxpr(p)
+    check_jaxpr(p)
     dce, inline                           (more in minijax.optimize)
 """
 
-from minijax.ir.alpha import fingerprint, same_program
 from minijax.ir.check import check_jaxpr
 from minijax.ir.constants import const_bytes, const_type
 from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Origin, Source, Var, held_programs
@@ -18,7 +17,7 @@ from minijax.ir.walk import all_consts, all_programs
 __all__ = [
     "ArrayType", "Atom", "Equation", "Jaxpr", "Linear", "Literal", "Op", "Origin",
     "Source", "Var", "zero", "all_consts", "all_programs", "check_jaxpr", "const_bytes",
-    "const_type", "dce", "find_op", "fingerprint", "format_equation", "format_jaxpr",
+    "const_type", "dce", "find_op", "format_equation", "format_jaxpr",
     "held_programs", "inline", "ops", "program_pass", "register_named",
-    "same_program", "show", "trace_passes",
+    "show", "trace_passes",
 ]

@@ -28,10 +28,3 @@ def const_type(value: Any) -> ArrayType:
 def const_bytes(value: Any) -> bytes:
     """The bytes of an array constant."""
     return to_numpy(value).tobytes()
-
-
-def const_from_bytes(type: ArrayType, data: bytes) -> Any:
-    """Undo `const_bytes`; raises `ValueError` if the number of bytes is not the type's."""
-    if len(data) != type.nbytes:
-        raise ValueError(f"a constant of type {type!r} has {type.nbytes} bytes, got {len(data)}")
-    return np.ndarray(type.shape, dtypes.numpy_dtype(type.dtype), buffer=data)

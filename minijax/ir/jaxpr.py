@@ -4,7 +4,7 @@
 
 A variable is bound once, by an input, a constant or one equation, and read
 later.  Variables and programs compare by identity; `same_program` in
-`ir/alpha.py` compares meaning.  Objects here are immutable by convention:
+`language/alpha.py` compares meaning.  Objects here are immutable by convention:
 a pass makes a new program (`Jaxpr.replace`).
 """
 

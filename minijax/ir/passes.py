@@ -2,7 +2,7 @@
 
 They read the traits of ops, never their names: 'call' (the op runs the program
 in its parameter `jaxpr` on its inputs, and no other parameter depends on how many
-there are), 'commutative' (the two inputs may be swapped), 'identity' (the result is
+there are), 'fence' (a call that is not to be inlined), 'commutative' (the two inputs may be swapped), 'identity' (the result is
 the input), 'host' (calls Python when the program runs, not before).  Equations keep their
 source, origin and order; effectful ones stay.
 """
@@ -152,7 +152,7 @@ def rewrite(program: Jaxpr, visit: Visit) -> Jaxpr:
 
 
 @program_pass("inline")
-def inline(jaxpr: Jaxpr, when: Callable[[Equation], bool] = lambda eqn: True) -> Jaxpr:
+def inline(jaxpr: Jaxpr, when: Callable[[Equation], bool] = lambda eqn: "fence" not in eqn.op.traits) -> Jaxpr:
     """Replace calls by the equations of the programs they call, where `when(equation)` is true."""
     return bottom_up(jaxpr, lambda program: _inline(program, when))
 

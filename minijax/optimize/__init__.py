@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from minijax.ir import dtypes
-from minijax.ir.alpha import by_identity
 from minijax.ir.jaxpr import Equation, Jaxpr, Literal, Var, held_programs
 from minijax.ir.passes import Consts, Env, program_pass, rewrite
 from minijax.ir.scalars import write_literal
 from minijax.ir.text import Printer
 from minijax.ir.walk import bottom_up
+from minijax.language.alpha import by_identity
 
 __all__ = ["cse", "fold", "forward"]
 

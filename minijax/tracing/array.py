@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from minijax import pytree
 from minijax.errors import (ConcretizationTypeError, DonatedArrayError, MinijaxTypeError, MinijaxValueError,
                             NonlinearError, TracerArrayConversionError, TracerBoolConversionError,
                             TracerIntegerConversionError)
@@ -35,8 +34,6 @@ class Array:
     __hash__ = None  # type: ignore[assignment]
     __array_priority__ = 100
     backend = Backend()
-    ufuncs: dict[Any, Callable[..., Any]] = {}
-    functions: dict[Any, Callable[..., Any]] = {}
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -73,24 +70,9 @@ class Array:
         return self.type.size
 
     @property
-    def nbytes(self) -> int:
-        """Size in bytes."""
-        return self.type.nbytes
-
-    @property
-    def itemsize(self) -> int:
-        """Size of one element in bytes."""
-        return int(self.type.dtype.itemsize)
-
-    @property
     def weak_type(self) -> bool:
         """Whether the array came from Python scalars and yields in promotion."""
         return self.type.weak_type
-
-    @property
-    def aval(self) -> ArrayType:
-        """JAX's name for the type."""
-        return self.type
 
     def __getattr__(self, name: str) -> Any:
         """Attributes of the device value: `devices`, `sharding`, `is_ready`, ..."""
@@ -154,29 +136,8 @@ class Array:
     def __str__(self) -> str:
         return repr(self) if is_key(self.dtype) else str(self.__array__())
 
-    def __dlpack__(self, **options: Any) -> Any:
-        return self.value.__dlpack__(**options)
-
-    def __dlpack_device__(self) -> Any:
-        return self.value.__dlpack_device__()
-
     def __jax_array__(self) -> Any:
         return self.value
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        function = Array.ufuncs.get(ufunc)
-        if function is None or method != "__call__" or options:
-            inputs, options = _numpy_operands(f"np.{ufunc.__name__}", inputs, options)
-            return getattr(ufunc, method)(*inputs, **options)
-        return function(*inputs)
-
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        ours = Array.functions.get(function)
-        if ours is None:
-            name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
-            args, kwargs = _numpy_operands(name, args, kwargs)
-            return function(*args, **kwargs)
-        return ours(*args, **kwargs)
 
     def __reduce__(self) -> Any:
         return _rebuild, (self.__array__(), self.weak_type)
@@ -187,33 +148,12 @@ class Array:
     def __deepcopy__(self, memo: Any) -> Array:
         return Array(self.value)
 
-    def item(self, *index: Any) -> Any:
-        """The single element (or the one at `index`) as a Python scalar."""
-        return self.__array__().item(*index)
-
-    def tolist(self) -> Any:
-        """The elements as nested lists of Python scalars."""
-        return self.__array__().tolist()
-
-    def tobytes(self, order: str = "C") -> bytes:
-        """The elements as bytes."""
-        return self.__array__().tobytes(order)  # type: ignore[arg-type]
-
     def block_until_ready(self) -> Array:
         """Wait until the array is computed; returns the array."""
         wait = getattr(self.value, "block_until_ready", None)
         if wait is not None:
             wait()
         return self
-
-
-def _numpy_operands(name: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
-    """Arguments of a NumPy function that has no counterpart here: arrays as NumPy's, tracers refused."""
-    if any(isinstance(x, Tracer) for x in pytree.leaves((args, kwargs))):
-        raise MinijaxTypeError(f"{name}, with these options, is not known for traced values. "
-                               "Use a function of minijax.numpy.")
-    numpy_args, numpy_kwargs = pytree.map(lambda x: x.__array__() if isinstance(x, Array) else x, (args, kwargs))
-    return numpy_args, numpy_kwargs
 
 
 def _rebuild(array: np.ndarray, weak: bool) -> Array:
