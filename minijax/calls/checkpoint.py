@@ -98,14 +98,6 @@ def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr,
     return outs[: len(jaxpr.outvars)], merge_lists(split.out_nonzero, zeros, linear)
 
 
-def _dce(used: Any, live: Callable[..., Any], *, jaxpr: Jaxpr, **params: Any) -> Any:
-    body, needed = live(jaxpr, used)
-    if not all(needed):
-        body = body.cache.setdefault(("needed", needed), body.replace(
-            invars=[v for v, keep in zip(body.invars, needed, strict=True) if keep]))
-    return needed, used, {"jaxpr": body, **params}
-
-
 checkpoint_p = CallOp("checkpoint", type=program_type, eval=program_eval, linearize=_linearize, cost=program_cost,
-                      dce=_dce)
+                      traits={"call", "fence"})
 checkpoint_p.jvp, checkpoint_p.transpose, checkpoint_p.batch = call_rules(checkpoint_p)

@@ -18,14 +18,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minijax.calls.checkpoint import residual_atoms
-from minijax.calls.jit import CallOp, jit_p, program_cost, program_eval, program_type
+from minijax.calls.custom import custom_transpose_p
+from minijax.calls.jit import jit_p
 from minijax.calls.scan import Mask, carried, fixpoint, linearize_rules, linearize_stacked, present, readers, spread
 from minijax.calls.while_loop import while_p
-from minijax.interpreters.batch import batch_program, batched_type, place_axis
+from minijax.interpreters.batch import batched_type
 from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.programs import linearize_program
 from minijax.interpreters.stage import lift_constants, stage
 from minijax.interpreters.transpose import transpose_values
+from minijax.ir.dtypes import int32
 from minijax.ir.jaxpr import Jaxpr, kept
 from minijax.ir.op import Linear
 from minijax.ir.types import ArrayType, zero
@@ -65,7 +67,7 @@ def stretch(length: Any, slots: Any) -> Any:
     return arithmetic.min(before, length - times(before, slots, slots + r - 1))
 
 
-# ---- a loop, and its body step by step
+# ---- the derivative of a loop
 
 class Loop(NamedTuple):
     """What a loop does with its body (consts, carries, x) -> (carries, y): `cond` goes on, or `length` steps."""
@@ -78,39 +80,6 @@ class Loop(NamedTuple):
     length: int = 0
     reverse: bool = False
 
-    def whole(self, types: Sequence[ArrayType], fixed: int) -> list[ArrayType]:
-        """Types of all steps, but of the first `fixed` ones, which are no xs or ys."""
-        return [t if i < fixed else batched_type(t, self.length) for i, t in enumerate(types)]
-
-
-class Body(NamedTuple):
-    """A body in parts, each a program of its inputs: the next state, what `linear` needs, and all results.
-
-    The state is those carries that are needed to go on; `linear` maps residuals and the tangents at `nonzero`,
-    `counts` of them of consts and of carries, to the tangents at `out_nonzero`.
-    """
-
-    advance: Jaxpr
-    residuals: Jaxpr
-    linear: Jaxpr
-    needed: Mask
-    nonzero: Mask
-    out_nonzero: Mask
-    counts: tuple[int, int]
-
-
-@kept
-def split_body(jaxpr: Jaxpr, loop: Loop, marks: Mask) -> Body:
-    """The parts of a body of whose inputs the marked ones have tangents."""
-    first, end = loop.num_consts, loop.num_consts + loop.num_carry
-    split, nonzero = carried(linearize_program, jaxpr, marks, first, loop.num_carry)
-    residuals = only(split.known, residual_atoms(split.known, split.residuals))
-    needed = fixpoint(lambda mask: readers(jaxpr, mask)[first:end],
-                      readers(residuals, [True] * len(residuals.outvars))[first:end])
-    advance = only(jaxpr, list(compress(jaxpr.outvars, needed)))
-    return Body(advance, residuals, split.linear, needed, nonzero, split.out_nonzero,
-                (sum(nonzero[:first]), sum(nonzero[first:end])))
-
 
 def only(jaxpr: Jaxpr, outvars: Values) -> Jaxpr:
     """The program that computes these variables and nothing else; effects are not repeated."""
@@ -122,91 +91,64 @@ def only(jaxpr: Jaxpr, outvars: Values) -> Jaxpr:
     return jaxpr.replace(eqns=eqns[::-1], outvars=outvars)
 
 
-class Steps:
-    """A body at its consts and xs, step by step."""
+class Derivative:
+    """The programs of a loop's derivative by the marked inputs.
 
-    def __init__(self, loop: Loop, body: Body, consts: Values, xs: Values) -> None:
-        self.loop, self.body, self.consts, self.xs = loop, body, consts, xs
+    `forward`: (consts of cond, consts, init, xs) -> (carries, ys, number of steps, positions, rows)
+    `along`: (residuals, tangents of marked inputs) -> tangents; `back` is its transpose
+    The residuals are consts, the first state, xs, the number of steps, positions and rows.  A state is the carries that
+    are `needed` to go on: `following` gives the next, `values` what `linear` takes besides tangents.
+    """
+
+    def __init__(self, jaxpr: Jaxpr, loop: Loop, marks: Mask) -> None:
+        first, end = loop.num_consts, loop.num_consts + loop.num_carry
+        split, nonzero = carried(linearize_program, jaxpr, marks, first, loop.num_carry)
+        self.jaxpr, self.loop, self.linear, self.out_nonzero = jaxpr, loop, split.linear, split.out_nonzero
+        self.values = only(split.known, residual_atoms(split.known, split.residuals))
+        self.needed = fixpoint(lambda mask: readers(jaxpr, mask)[first:end],
+                               readers(self.values, [True] * len(self.values.outvars))[first:end])
+        self.following = only(jaxpr, list(compress(jaxpr.outvars, self.needed)))
+        self.given = list(compress(marks, nonzero))
+        self.counts = sum(nonzero[:first]), sum(nonzero[first:end])
+        ins, self.outs = self.whole(jaxpr.in_types, end), self.whole(jaxpr.out_types, loop.num_carry)
+        self.tangents, outs = list(compress(ins, nonzero)), list(compress(self.outs, self.out_nonzero))
+        state = list(compress(ins[first:end], self.needed))
+        known = [*ins[:first], *state, *ins[end:], ArrayType((), int32), ArrayType((loop.slots + 1,), int32),
+                 *[batched_type(t, loop.slots + 1) for t in state]]
+        self.sizes = first, len(state), len(ins) - end, 1, 1, len(state)
+        self.forward = stage(self.run, [*(loop.cond.in_types[: loop.num_cond] if loop.cond else ()), *ins])
+        self.along = stage(self.push, [*known, *compress(self.tangents, self.given)], "linear_loop")
+        self.back = stage(self.sweep, [*known, *outs], "reverse_loop")
+
+    def whole(self, types: Sequence[ArrayType], fixed: int) -> list[ArrayType]:
+        """Types of all steps, but of the first `fixed` ones, which are no xs or ys."""
+        return [t if i < fixed else batched_type(t, self.loop.length) for i, t in enumerate(types)]
 
     def place(self, i: Any) -> Any:
         """Where step i finds its x."""
         return np.int32(self.loop.length - 1) - i if self.loop.reverse else i
 
-    def inputs(self, i: Any, state: Values) -> list[Any]:
+    def inputs(self, i: Any, state: Values, consts: Values, xs: Values) -> list[Any]:
         """The inputs of the body in step i; None for a carry that is not needed."""
-        carry = merge_lists(self.body.needed, [None] * self.body.needed.count(False), state)
-        return [*self.consts, *carry, *[read(self.place(i), x) for x in self.xs]]
+        carry = merge_lists(self.needed, [None] * self.needed.count(False), state)
+        return [*consts, *carry, *[read(self.place(i), x) for x in xs]]
 
-    def advance(self, i: Any, state: Values) -> Values:
-        """The state after step i."""
-        return run_program(self.body.advance, *self.inputs(i, state))
+    def written(self, i: Any, stacks: Values, values: Values) -> list[Any]:
+        """Stacks of all steps with the values of step i in them."""
+        return [write(self.place(i), *pair) for pair in zip(stacks, values, strict=True)]
 
-    def push(self, count: Any, state: Values, tangents: Values, ys_t: Values) -> Values:
-        """Tangents of the final carries and of ys, from those of consts, init and xs."""
-        consts_t, init_t, xs_t = split_list(tangents, *self.body.counts)
-
-        def step(i: Any, *flat: Any) -> Values:
-            state, carry_t, ys_t = split_list(flat, sum(self.body.needed), len(init_t))
-            values = run_program(self.body.residuals, *self.inputs(i, state))
-            outs = run_program(self.body.linear, *values, *consts_t, *carry_t, *[read(self.place(i), t) for t in xs_t])
-            stacks = [write(self.place(i), *pair) for pair in zip(ys_t, outs[len(init_t):], strict=True)]
-            return [i + 1, *self.advance(i, state), *outs[: len(init_t)], *stacks]
-
-        init = [np.int32(0), *state, *init_t, *ys_t]
-        return repeat(lambda i, *_: i < count, step, init, self.loop.slots)[1 + len(state):]
-
-    def pull(self, i: Any, state: Values, cts: Values, ys_ct: Values) -> Values:
-        """Cotangents of (carries, consts, xs) before step i from those after it."""
-        carry_ct, consts_ct, xs_ct = split_list(cts, *reversed(self.body.counts))
-        values = run_program(self.body.residuals, *self.inputs(i, state))
-        types = self.body.linear.in_types[len(values):]
-        found = transpose_values(self.body.linear, [*values, *map(Linear, types)],
-                                 [*carry_ct, *[read(self.place(i), ct) for ct in ys_ct]])[len(values):]
-        parts, carry_ct, xs_parts = split_list([zeros_of(t) if ct is zero else ct for ct, t in zip(
-            found, types, strict=True)], *self.body.counts)
-        return [*carry_ct, *map(add_any, consts_ct, parts),
-                *[write(self.place(i), *pair) for pair in zip(xs_ct, xs_parts, strict=True)]]
-
-    def sweep(self, count: Any, positions: Any, rows: Values, cts: Values, ys_ct: Values) -> Values:
-        """Cotangents of (carries, consts, xs) before the first step."""
-        width, slots = len(rows), math.isqrt(self.loop.slots)  # a state of the sweep itself holds all rows
-
-        def backward(j: Any, positions: Any, *flat: Any) -> Values:
-            def forward(i: Any, positions: Any, *flat: Any) -> Values:
-                target = i + stretch(j - i + 1, free_slots(positions) + 1)
-                _, *state = repeat(lambda i, *_: i < target, lambda i, *state: [i + 1, *self.advance(i, state)],
-                                   [i, *flat[width:]], slots)
-                positions, rows = keep(True, target, positions, flat[:width], state)
-                return [target, positions, *rows, *state]
-
-            state = [read(argmax(positions, 0), x) for x in flat[:width]]
-            _, positions, *again = repeat(lambda i, *_: i < j, forward, [
-                reduce_max(positions, (0,)), positions, *flat[:width], *state], slots)
-            return [j - 1, select_n(positions >= j, positions, FREE), *again[:width],
-                    *self.pull(j, again[width:], flat[width:], ys_ct)]
-
-        init = [count - 1, positions, *rows, *cts]
-        return repeat(lambda j, *_: j >= 0, backward, init, slots)[2 + width:]
-
-
-# ---- the programs of a loop's derivative
-
-@kept
-def forward_program(jaxpr: Jaxpr, loop: Loop, body: Body) -> Jaxpr:
-    """(consts of cond, consts, init, xs) -> (carries, ys, number of steps, positions, rows)."""
-    width, fixed = sum(body.needed), loop.num_consts + loop.num_carry
-
-    def forward(*flat: Any) -> Values:
-        given, consts, init, xs = split_list(flat, loop.num_cond, loop.num_consts, loop.num_carry)
-        steps = Steps(loop, body._replace(needed=(True,) * loop.num_carry), consts, xs)
+    def run(self, *flat: Any) -> Values:
+        """The loop, which keeps states as it goes."""
+        loop, width, carries = self.loop, self.sizes[1], self.loop.num_carry
+        given, consts, init, xs = split_list(flat, loop.num_cond, loop.num_consts, carries)
 
         def proceed(i: Any, mark: Any, positions: Any, *flat: Any) -> Any:
             if loop.cond is None:
                 return i < loop.length
-            return run_program(loop.cond, *given, *flat[width: width + loop.num_carry])[0]
+            return run_program(loop.cond, *given, *flat[width: width + carries])[0]
 
         def step(i: Any, mark: Any, positions: Any, *flat: Any) -> Values:
-            rows, carry, ys = split_list(flat, width, loop.num_carry)
+            rows, carry, ys = split_list(flat, width, carries)
             if loop.cond is None:  # `mark` is the next step whose state is kept
                 due = eq(i, mark)
                 left = select_n(due, np.int32(0), loop.length - i)
@@ -214,109 +156,115 @@ def forward_program(jaxpr: Jaxpr, loop: Loop, body: Body) -> Jaxpr:
             else:  # every `mark`-th is
                 mark, positions = thin_out(i, mark, positions)
                 due = eq(rem(i, mark), np.int32(0))
-            positions, rows = keep(due, i, positions, rows, compress(carry, body.needed))
-            outs = run_program(jaxpr, *steps.inputs(i, carry))
-            ys = [write(steps.place(i), *pair) for pair in zip(ys, outs[loop.num_carry:], strict=True)]
-            return [i + 1, mark, positions, *rows, *outs[: loop.num_carry], *ys]
+            positions, rows = keep(due, i, positions, rows, compress(carry, self.needed))
+            outs = run_program(self.jaxpr, *consts, *carry, *[read(self.place(i), x) for x in xs])
+            return [i + 1, mark, positions, *rows, *outs[:carries], *self.written(i, ys, outs[carries:])]
 
-        positions, rows = empty(loop.slots, list(compress(init, body.needed)))
-        ys = [placeholder(t) for t in loop.whole(jaxpr.out_types, loop.num_carry)[loop.num_carry:]]
+        positions, rows = empty(loop.slots, list(compress(init, self.needed)))
         count, mark, positions, *flat = repeat(proceed, step, [
-            np.int32(0), np.int32(loop.cond is not None), positions, *rows, *init, *ys], loop.slots)
+            np.int32(0), np.int32(loop.cond is not None), positions, *rows, *init,
+            *map(placeholder, self.outs[carries:])], loop.slots)
         if loop.cond is not None:  # states that are farther apart than there are rows are of no use
             far = (mark > loop.slots) & (positions > 0) & (positions < count - 1)
             positions = select_n(far, positions, FREE)
         return [*flat[width:], count, positions, *flat[:width]]
 
-    types = loop.cond.in_types[: loop.num_cond] if loop.cond is not None else ()
-    return stage(forward, [*types, *loop.whole(jaxpr.in_types, fixed)], jaxpr.debug_name)
+    def push(self, *flat: Any) -> Values:
+        """Tangents of the results."""
+        consts, state, xs, (count,), _, _, moving = split_list(flat, *self.sizes)
+        still = [zeros_of(t) for t, is_given in zip(self.tangents, self.given, strict=True) if not is_given]
+        consts_t, init_t, xs_t = split_list(merge_lists(self.given, still, moving), *self.counts)
+
+        def step(i: Any, *flat: Any) -> Values:
+            state, carry_t, ys_t = split_list(flat, self.sizes[1], len(init_t))
+            inputs = self.inputs(i, state, consts, xs)
+            outs = run_program(self.linear, *run_program(self.values, *inputs), *consts_t, *carry_t,
+                               *[read(self.place(i), t) for t in xs_t])
+            carry_t, y_t = split_list(outs, len(init_t))
+            return [i + 1, *run_program(self.following, *inputs), *carry_t, *self.written(i, ys_t, y_t)]
+
+        ys_t = map(zeros_of, compress(self.outs[self.loop.num_carry:], self.out_nonzero[self.loop.num_carry:]))
+        init = [np.int32(0), *state, *init_t, *ys_t]
+        return repeat(lambda i, *_: i < count, step, init, self.loop.slots)[1 + len(state):]
+
+    def pull(self, i: Any, inputs: Values, cts: Values, ys_ct: Values) -> Values:
+        """Cotangents of (carries, consts, xs) before step i from those after it."""
+        carry_ct, consts_ct, xs_ct = split_list(cts, *reversed(self.counts))
+        values = run_program(self.values, *inputs)
+        types = self.linear.in_types[len(values):]
+        found = transpose_values(self.linear, [*values, *map(Linear, types)],
+                                 [*carry_ct, *[read(self.place(i), ct) for ct in ys_ct]])[len(values):]
+        found = [zeros_of(t) if ct is zero else ct for ct, t in zip(found, types, strict=True)]
+        more, carry_ct, x_ct = split_list(found, *self.counts)
+        return [*carry_ct, *map(add_any, consts_ct, more), *self.written(i, xs_ct, x_ct)]
+
+    def sweep(self, *flat: Any) -> Values:
+        """Cotangents of the marked inputs: the steps from the last to the first."""
+        consts, _, xs, (count,), (positions,), rows, cts = split_list(flat, *self.sizes)
+        carry_ct, ys_ct = split_list(cts, self.counts[1])
+        consts_ct, _, xs_ct = split_list(list(map(zeros_of, self.tangents)), *self.counts)
+        width, slots = len(rows), math.isqrt(self.loop.slots)  # a state of the sweep itself holds all rows
+
+        def onward(i: Any, *state: Any) -> Values:
+            return [i + 1, *run_program(self.following, *self.inputs(i, state, consts, xs))]
+
+        def backward(j: Any, positions: Any, *flat: Any) -> Values:
+            def forward(i: Any, positions: Any, *flat: Any) -> Values:
+                target = i + stretch(j - i + 1, free_slots(positions) + 1)
+                _, *state = repeat(lambda i, *_: i < target, onward, [i, *flat[width:]], slots)
+                positions, rows = keep(True, target, positions, flat[:width], state)
+                return [target, positions, *rows, *state]
+
+            state = [read(argmax(positions, 0), x) for x in flat[:width]]
+            _, positions, *again = repeat(lambda i, *_: i < j, forward, [
+                reduce_max(positions, (0,)), positions, *flat[:width], *state], slots)
+            inputs = self.inputs(j, again[width:], consts, xs)
+            return [j - 1, select_n(positions >= j, positions, FREE), *again[:width],
+                    *self.pull(j, inputs, flat[width:], ys_ct)]
+
+        init = [count - 1, positions, *rows, *carry_ct, *consts_ct, *xs_ct]
+        found = repeat(lambda j, *_: j >= 0, backward, init, slots)[2 + width:]
+        carry_ct, consts_ct, xs_ct = split_list(found, *reversed(self.counts))
+        return list(compress([*consts_ct, *carry_ct, *xs_ct], self.given))
+
+    def transpose(self, cts: Values, args: Values) -> list[Any]:
+        """The transpose rule of `along`."""
+        known, types = args[: sum(self.sizes)], self.along.out_types
+        full = [zeros_of(t) if ct is zero else ct for ct, t in zip(cts, types, strict=True)]
+        found = jit_p.bind(*known, *full, jaxpr=self.back, name="reverse_loop")
+        return [ct if type(x) is Linear else None for x, ct in zip(args, [*known, *found], strict=True)]
 
 
-@kept
-def linear_programs(jaxpr: Jaxpr, loop: Loop, body: Body, marks: Mask,
-                    types: tuple[ArrayType, ...]) -> tuple[Jaxpr, Jaxpr]:
-    """(residuals, tangents of the marked inputs) -> tangents, and (residuals, cotangents) -> cotangents.
-
-    The residuals are consts, the first state, xs, the number of steps, positions and rows.
-    """
-    fixed, carries = loop.num_consts + loop.num_carry, body.counts[1]
-    given = list(compress(marks, body.nonzero))
-    ins = list(compress(loop.whole(jaxpr.in_types, fixed), body.nonzero))
-    outs = list(compress(loop.whole(jaxpr.out_types, loop.num_carry), body.out_nonzero))
-
-    def opened(flat: Values) -> Any:
-        sizes = loop.num_consts, sum(body.needed), len(body.nonzero) - fixed, 2
-        consts, state, xs, (count, positions), rows = split_list(flat[: len(types)], *sizes)
-        return Steps(loop, body, consts, xs), state, count, positions, rows, flat[len(types):]
-
-    def along(*flat: Any) -> Values:
-        steps, state, count, _, _, moving = opened(flat)
-        still = [zeros_of(t) for t, is_given in zip(ins, given, strict=True) if not is_given]
-        return steps.push(count, state, merge_lists(given, still, moving), list(map(zeros_of, outs[carries:])))
-
-    def back(*flat: Any) -> Values:
-        steps, _, count, positions, rows, cts = opened(flat)
-        consts, _, xs = split_list(list(map(zeros_of, ins)), *body.counts)
-        found = steps.sweep(count, positions, rows, [*cts[:carries], *consts, *xs], cts[carries:])
-        carry_ct, consts_ct, xs_ct = split_list(found, *reversed(body.counts))
-        return list(compress([*consts_ct, *carry_ct, *xs_ct], given))
-
-    return stage(along, [*types, *compress(ins, given)], "linear_loop"), stage(back, [*types, *outs], "reverse_loop")
-
-
-# ---- the linear half of a loop, and the linearize rules
-
-def _transpose(cts: Values, *args: Any, jaxpr: Jaxpr, transposed: Jaxpr) -> list[Any]:
-    full = [zeros_of(t) if ct is zero else ct for ct, t in zip(cts, jaxpr.out_types, strict=True)]
-    known = args[: len(transposed.invars) - len(full)]
-    found = jit_p.bind(*known, *full, jaxpr=transposed, name="reverse_loop")
-    return [ct if type(x) is Linear else None for x, ct in zip(args, [*known, *found], strict=True)]
-
-
-def _batch(size: int, args: Values, axes: Sequence[int | None], *, jaxpr: Jaxpr, transposed: Jaxpr) -> Any:
-    outs = len(jaxpr.outvars)
-    known = len(transposed.invars) - outs
-    tangents = [place_axis(x, size, axis, 0) for x, axis in zip(args[known:], axes[known:], strict=True)]
-    along, back = [batch_program(program, size, (*axes[:known], *[0] * given), (True,) * made)[0] for
-                   program, given, made in ((jaxpr, len(tangents), outs), (transposed, outs, len(tangents)))]
-    return linear_loop_p.bind(*args[:known], *tangents, jaxpr=along, transposed=back), (0,) * outs
-
-
-def _derivative(rule: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda primals, tangents, *, jaxpr, transposed: rule(primals, tangents, jaxpr=jaxpr, name="linear_loop")
-
-
-linear_loop_p = CallOp("linear_loop", type=program_type, eval=program_eval, cost=program_cost, batch=_batch,
-                       jvp=_derivative(jit_p.jvp), linearize=_derivative(jit_p.linearize), transpose=_transpose)
+derivative_of = kept(Derivative)
 
 
 def linearize_loop(primals: Values, tangents: Values, jaxpr: Jaxpr, loop: Loop) -> Any:
     """Run a loop so that it keeps states, and bind its linear half."""
-    inputs, tangents = primals[loop.num_cond:], tangents[loop.num_cond:]
-    marks = tuple([t is not zero for t in tangents])
-    body = split_body(jaxpr, loop, marks)
-    outs, count = jit_p.bind(*primals, jaxpr=forward_program(jaxpr, loop, body), name="loop"), len(jaxpr.outvars)
-    consts, init, xs = split_list(inputs, loop.num_consts, loop.num_carry)
-    residuals = [*consts, *compress(init, body.needed), *xs, *outs[count:]]
-    along, back = linear_programs(jaxpr, loop, body, marks, tuple(map(typeof, residuals)))
-    found = linear_loop_p.bind(*residuals, *present(tangents), jaxpr=along, transposed=back)
-    return outs[:count], spread(body.out_nonzero, found)
+    (consts, init, xs), tangents = split_list(primals[loop.num_cond:], loop.num_consts, loop.num_carry), tangents[
+        loop.num_cond:]
+    parts = derivative_of(jaxpr, loop, tuple([t is not zero for t in tangents]))
+    outs, count = jit_p.bind(*primals, jaxpr=parts.forward, name="loop"), len(jaxpr.outvars)
+    residuals, dots = [*consts, *compress(init, parts.needed), *xs, *outs[count:]], present(tangents)
+    found = custom_transpose_p.bind(
+        *residuals, *dots, call_jaxpr=parts.along, num_consts=0, name="linear_loop",
+        linear=(False,) * len(residuals) + (True,) * len(dots), transpose=parts.transpose)
+    return outs[:count], spread(parts.out_nonzero, found)
 
 
 def _while(primals: Values, tangents: Values, *, cond_jaxpr: Jaxpr, cond_nconsts: int, body_jaxpr: Jaxpr,
            body_nconsts: int, checkpoint: int = SLOTS) -> Any:
-    carries = len(body_jaxpr.outvars)
-    return linearize_loop(primals, tangents, body_jaxpr,
-                          Loop(body_nconsts, carries, checkpoint, cond_jaxpr, cond_nconsts))
+    loop = Loop(body_nconsts, len(body_jaxpr.outvars), checkpoint, cond_jaxpr, cond_nconsts)
+    return linearize_loop(primals, tangents, body_jaxpr, loop)
 
 
 def _scan(primals: Values, tangents: Values, *, checkpoint: int, jaxpr: Jaxpr, num_consts: int, num_carry: int,
-          length: int, reverse: bool, unroll: int) -> Any:
+          length: int, **loop: Any) -> Any:
     if length == 0:
         return linearize_stacked(primals, tangents, jaxpr=jaxpr, num_consts=num_consts, num_carry=num_carry,
-                                 length=length, reverse=reverse, unroll=unroll)
-    loop = Loop(num_consts, num_carry, min(checkpoint, length), None, 0, length, reverse)
-    return linearize_loop(primals, tangents, jaxpr, loop)
+                                 length=length, **loop)
+    slots = min(checkpoint, length)
+    return linearize_loop(primals, tangents, jaxpr,
+                          Loop(num_consts, num_carry, slots, None, 0, length, loop["reverse"]))
 
 
 while_p.linearize = _while

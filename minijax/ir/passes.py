@@ -2,9 +2,9 @@
 
 They read the traits of ops, never their names: 'call' (the op runs the program
 in its parameter `jaxpr` on its inputs, and no other parameter depends on how many
-there are), 'fence' (a call that is not to be inlined), 'commutative' (the two inputs may be swapped), 'identity' (the result is
-the input), 'host' (calls Python when the program runs, not before).  Equations keep their
-source, origin and order; effectful ones stay.
+there are), 'fence' (a call that `inline` leaves alone), 'commutative' (the two inputs may
+be swapped), 'identity' (the result is the input), 'host' (calls Python when the program
+runs, not before).  Equations keep their source, origin and order; effectful ones stay.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ import jax
 from jax.ad_checkpoint import Offloadable, checkpoint_name
 
 from minijax.calls.checkpoint import checkpoint_p
-from minijax.calls.reverse_loop import linear_loop_p
 from minijax.ir.jaxpr import Jaxpr
 from minijax.ir.op import Op, ops
 from minijax.lowering.emit import emit, evaluate_program
@@ -55,8 +54,7 @@ def _evaluate(args: Sequence[Any], params: dict[str, Any]) -> tuple[Any, ...]:
 
 rules: dict[Op, Callable[..., Any]] = {
     checkpoint_p: _checkpoint,
-    linear_loop_p: lambda *values, jaxpr, transposed: emit(jaxpr, values),
     memory.name_p: lambda x, *, name: checkpoint_name(x, name),
     memory.to_memory_p: lambda x, *, memory: jax.device_put(x, SPACES[memory]),
 }
-evaluators = {checkpoint_p: _evaluate, linear_loop_p: _evaluate}
+evaluators = {checkpoint_p: _evaluate}
