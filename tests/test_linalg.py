@@ -63,9 +63,24 @@ CALLS = {
 }
 
 
+def quick(f):
+    """f as one program of JAX's, compiled without optimization."""
+    return jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_values(name):
-    assert_same(CALLS[name](ours), CALLS[name](theirs))
+    with config.override("evaluator", "numpy"):
+        mine = CALLS[name](ours)
+    assert_same(mine, quick(lambda: CALLS[name](theirs))())
+
+
+def test_compiled_values():
+    """In one program; eagerly and op by op, tests/test_ops.py has them."""
+    chosen = "eigh", "lu", "qr", "svd", "triangular_solve", "qdwh"
+    for mine, name in zip(minijax.jit(lambda: [CALLS[name](ours) for name in chosen])(), chosen, strict=True):
+        with config.override("evaluator", "numpy"):
+            assert_same(mine, CALLS[name](ours))
 
 
 def test_every_function_is_here():
@@ -114,7 +129,7 @@ def test_compositions(name):
     f, x, t = SMOOTH[name], array((4, 4), seed=4) + 3 * np.eye(4, dtype=np.float32), array((4, 4), seed=5)
     with config.override("evaluator", "numpy"):
         mine = derivatives(minijax, lambda x: f(ours, mnp, minijax.lax.complex(x, x.T / 2)), mnp)(x, t)
-    other = jax.jit(derivatives(jax, lambda x: f(theirs, jnp, jax.lax.complex(x, x.T / 2)), jnp))(x, t)
+    other = quick(derivatives(jax, lambda x: f(theirs, jnp, jax.lax.complex(x, x.T / 2)), jnp))(x, t)
     for number, (one, two) in enumerate(zip(mine, other, strict=True)):
         one, two = np.asarray(one), np.asarray(two)
         np.testing.assert_allclose(one, two, rtol=3e-3, atol=3e-3 * np.abs(two).max(), err_msg=f"{number}")
@@ -135,7 +150,7 @@ def test_jit_and_programs():
 
 
 def test_a_subset_of_values():
-    v, w = ours.eigh(POSITIVE, subset_by_index=(1, 3))
+    v, w = minijax.jit(lambda x: ours.eigh(x, subset_by_index=(1, 3)))(POSITIVE)
     np.testing.assert_allclose(w, np.linalg.eigvalsh(POSITIVE)[1:3], rtol=1e-5)
     np.testing.assert_allclose(POSITIVE @ v, v * w, rtol=1e-4, atol=1e-4)
     u, s, vh = ours.svd(TALL, full_matrices=False, subset_by_index=(0, 2))
@@ -148,9 +163,11 @@ def test_a_subset_of_values():
 def test_only_one_triangle_is_read():
     """Where the input is not symmetrized, the value and its derivative are those of the triangle that is read."""
     junk = POSITIVE + np.triu(np.full((4, 4), 7, np.float32), 1)
-    for f in (lambda x: ours.cholesky(x, symmetrize_input=False), lambda x: ours.eigh(x, symmetrize_input=False)[1]):
-        np.testing.assert_allclose(f(junk), f(POSITIVE), rtol=1e-5)
-        np.testing.assert_allclose(minijax.jvp(f, (junk,), (POSITIVE,))[0], f(POSITIVE), rtol=1e-4)
+    with config.override("evaluator", "numpy"):
+        for f in (lambda x: ours.cholesky(x, symmetrize_input=False),
+                  lambda x: ours.eigh(x, symmetrize_input=False)[1]):
+            np.testing.assert_allclose(f(junk), f(POSITIVE), rtol=1e-5)
+            np.testing.assert_allclose(minijax.jvp(f, (junk,), (POSITIVE,))[0], f(POSITIVE), rtol=1e-4)
 
 
 def test_derivatives_beyond_those_of_jax():
@@ -158,18 +175,20 @@ def test_derivatives_beyond_those_of_jax():
     with config.override("evaluator", "numpy"):
         mine = minijax.jacrev(lambda r, w: ours.cholesky_update(mnp.triu(r), w), argnums=(0, 1))(r, w)
         polar = minijax.grad(lambda x: mnp.sum(ours.qdwh(x)[1] ** 3))(TALL)
-    other = jax.jit(jax.jacrev(lambda r, w: theirs.cholesky(
+    other = quick(jax.jacrev(lambda r, w: theirs.cholesky(
         jnp.triu(r).T @ jnp.triu(r) + jnp.outer(w, w)).T, (0, 1)))(r, w)
     assert_same(mine, other, 1e-3)
-    assert_same(polar, jax.jit(jax.grad(lambda x: jnp.sum((lambda u, s, v: v.T * s @ v)(*theirs.svd(
+    assert_same(polar, quick(jax.grad(lambda x: jnp.sum((lambda u, s, v: v.T * s @ v)(*theirs.svd(
         x, full_matrices=False)) ** 3)))(TALL), 2e-3)
 
 
 def test_qdwh_of_awkward_matrices():
     padded = np.pad(TALL, ((0, 1), (0, 2)), constant_values=9)
+    awkward = C, np.zeros((3, 2), np.float32), np.diag(np.float32([1, 1e-3, 30]))
+    others = quick(lambda: [theirs.qdwh(x) for x in awkward])()
     with config.override("evaluator", "numpy"):
-        for x in (C, np.zeros((3, 2), np.float32), np.diag(np.float32([1, 1e-3, 30]))):
-            for mine, other in zip(ours.qdwh(x), theirs.qdwh(x), strict=True):
+        for x, each in zip(awkward, others, strict=True):
+            for mine, other in zip(ours.qdwh(x), each, strict=True):
                 np.testing.assert_allclose(mine, other, rtol=2e-4, atol=2e-4)
         u, h, *_ = minijax.vmap(lambda n: ours.qdwh(padded, dynamic_shape=(5, n)))(np.int32([3, 2]))
         *_, count, converged = ours.qdwh(np.diag(np.float32([1, 1e-6])), max_iterations=2)

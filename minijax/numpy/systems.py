@@ -347,8 +347,7 @@ def tensorsolve(a: Any, b: Any, axes: Sequence[int] | None = None) -> Any:
     """
     a, b = operand("tensorsolve", a), operand("tensorsolve", b)
     if axes is not None:
-        for axis in axes:
-            a = moveaxis(a, axis, -1)
+        a = moveaxis(a, tuple(axes), tuple(range(-len(axes), 0)))
     rest = a.shape[b.ndim:]
     if a.shape[:b.ndim] != b.shape or math.prod(rest) != b.size:
         raise ShapeError(f"tensorsolve: the shape {a.shape} must begin with that of the right hand side, {b.shape}, "
