@@ -20,7 +20,7 @@ import numpy as np
 from minijax.calls.checkpoint import residual_atoms
 from minijax.calls.custom import custom_transpose_p
 from minijax.calls.jit import jit_p
-from minijax.calls.scan import Mask, carried, fixpoint, linearize_rules, linearize_stacked, present, readers, spread
+from minijax.calls.scan import Mask, carried, fixpoint, linearize_rules, present, readers, spread
 from minijax.calls.while_loop import while_p
 from minijax.interpreters.batch import batched_type
 from minijax.interpreters.evaluate import run_program
@@ -258,13 +258,9 @@ def _while(primals: Values, tangents: Values, *, cond_jaxpr: Jaxpr, cond_nconsts
 
 
 def _scan(primals: Values, tangents: Values, *, checkpoint: int, jaxpr: Jaxpr, num_consts: int, num_carry: int,
-          length: int, **loop: Any) -> Any:
-    if length == 0:
-        return linearize_stacked(primals, tangents, jaxpr=jaxpr, num_consts=num_consts, num_carry=num_carry,
-                                 length=length, **loop)
-    slots = min(checkpoint, length)
-    return linearize_loop(primals, tangents, jaxpr,
-                          Loop(num_consts, num_carry, slots, None, 0, length, loop["reverse"]))
+          length: int, reverse: bool, unroll: int) -> Any:
+    loop = Loop(num_consts, num_carry, min(checkpoint, length), None, 0, length, reverse)
+    return linearize_loop(primals, tangents, jaxpr, loop)
 
 
 while_p.linearize = _while

@@ -231,7 +231,7 @@ linearize_rules: dict[str, Callable[..., Any]] = {}
 
 
 def _linearize(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
-    rule = linearize_rules.get("checkpoint") if params.get("checkpoint") is not None else None
+    rule = linearize_rules.get("checkpoint") if params.get("checkpoint") and params["length"] else None
     return (rule or linearize_stacked)(primals, tangents, **params)
 
 
