@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from minijax.errors import JaxprCheckError
 from minijax.ir import (Equation, Jaxpr, Literal, Origin, Var, all_programs, check_jaxpr, dce, inline, program_pass,
-                        same_program, show, trace_passes)
+                        show, trace_passes)
 from minijax.ir.text import format_excerpt
-from minijax.language import SavedSource, parse, to_json
+from minijax.language import SavedSource, parse, same_program, to_json
 from minijax.optimize import cse, fold, forward
 from tests.ir_programs import (array, chain, equation, evaluate, f32, nest, programs, t_add, t_call, t_copy, t_fill,
                                t_neg, t_print, t_sub)
