@@ -43,7 +43,6 @@ _SAME = {
     "geqrf": "", "hessenberg": "", "householder_product": "", "lu": "",
     "lu_pivots_to_permutation": "permutation_size", "name": "name", "optimization_barrier": "",
     "ormqr": "left transpose", "rng_uniform": "shape", "schur": "compute_schur_vectors",
-    "symmetric_product": "alpha beta",
     "triangular_solve": "left_side lower transpose_a conjugate_a unit_diagonal", "tridiagonal": "lower",
     "tridiagonal_solve": "perturb_singular"}
 
@@ -209,6 +208,7 @@ rules.update({
     "select_and_scatter_add": _selecting("select_and_scatter_add", "window_dimensions window_strides padding"),
     "sharding_constraint": lambda x, **_: x,
     "svd": _svd,
+    "symmetric_product": through(linalg.symmetric_product, "alpha", "beta"),
     "stack": lambda *values, axis: lax.stack(values, axis),
     "tile": through(lax.tile, "reps"),
     "unstack": lambda x, *, axis: lax.unstack(x, axis),

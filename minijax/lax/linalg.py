@@ -12,12 +12,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minijax.errors import MinijaxValueError
+from minijax.errors import DtypeError, MinijaxValueError, ShapeError
+from minijax.ir import dtypes
 from minijax.lax.polar import qdwh as qdwh
 from minijax.ops import matrices, orthogonal, solving, spectral
 from minijax.ops.arithmetic import div
-from minijax.ops.families import add, at_line, scalar_like
+from minijax.ops.families import add, at_line, mul, scalar_like
 from minijax.ops.operands import operand
+from minijax.ops.slicing import slice_
 from minijax.ops.structural import expand_dims, squeeze
 
 __all__ = ["EigImplementation", "EighImplementation", "SvdAlgorithm", "cholesky", "cholesky_update", "eig", "eigh",
@@ -61,11 +63,12 @@ def _choice(name: str, argument: str, choices: type[enum.Enum], value: Any) -> s
     return value.name.lower()
 
 
-def _subset(subset: Sequence[int] | None) -> tuple[int, int] | None:
-    if subset is None:
-        return None
-    low, high = subset
-    return operator.index(low), operator.index(high)
+def _chosen(name: str, subset: Sequence[int] | None, size: int) -> slice:
+    """A range of the indices of `size` values."""
+    low, high = (0, size) if subset is None else map(operator.index, subset)
+    if not 0 <= low <= high <= size:
+        raise MinijaxValueError(f"{name}: subset_by_index={subset} is not a range within (0, {size}){at_line()}.")
+    return slice(low, high)
 
 
 def _symmetrized(x: Any) -> Any:
@@ -174,7 +177,13 @@ def symmetric_product(a_matrix: Any, c_matrix: Any, *, alpha: float = 1.0, beta:
            [2., 5.]], dtype=float32)
     """
     a, c = operand("symmetric_product", a_matrix), operand("symmetric_product", c_matrix)
-    out, = solving.symmetric_product_p.bind(a, c, alpha=float(alpha), beta=float(beta))
+    if dtypes.is_complex(a.dtype):
+        raise DtypeError(f"symmetric_product takes real matrices, got {a.type}{at_line()}. Multiply by the transpose.")
+    if a.ndim < 2 or c.shape != (*a.shape[:-1], a.shape[-2]):
+        raise ShapeError(f"symmetric_product: a a^T, for a of shape {a.shape}, and c of shape {c.shape} do not fit"
+                         f"{at_line()}. For a of shape (..., m, n), c has shape (..., m, m).")
+    scaled = mul(scalar_like(a, float(alpha)), matrices.product(a, matrices.flipped(a)))
+    out = add(scaled, mul(scalar_like(c, float(beta)), c))
     return add(matrices.lower(out), matrices.flipped(matrices.lower(out, -1))) if symmetrize_output else out
 
 
@@ -223,17 +232,20 @@ def eigh(x: Any, *, lower: bool = True, symmetrize_input: bool = True, sort_eige
     """(v, w) of x v = v w: unit eigenvectors as columns of v and ascending eigenvalues of a Hermitian matrix.
 
     With `symmetrize_input` x is (x + x^H) / 2, else only its triangle that `lower` names is read.
-    `subset_by_index=(i, j)` gives eigenvalues i to j - 1.  The derivative is infinite or NaN at equal eigenvalues,
-    and raises `MissingRuleError` for a subset.
+    `subset_by_index=(i, j)` gives eigenvalues i to j - 1.  The derivative is infinite or NaN at equal eigenvalues.
 
     >>> import numpy as np
     >>> eigh(np.float32([[3, 0], [0, 1]]))[1]
     Array([1., 3.], dtype=float32)
     """
     x = operand("eigh", x)
-    return spectral.eigh_p.bind(_symmetrized(x) if symmetrize_input else x, lower=bool(lower),
-                                sort_eigenvalues=bool(sort_eigenvalues), subset_by_index=_subset(subset_by_index),
+    v, w = spectral.eigh_p.bind(_symmetrized(x) if symmetrize_input else x, lower=bool(lower),
+                                sort_eigenvalues=bool(sort_eigenvalues),
                                 algorithm=_choice("eigh", "implementation", EighImplementation, implementation))
+    if subset_by_index is None:
+        return v, w
+    chosen = _chosen("eigh", subset_by_index, x.shape[-1])
+    return matrices.block(v, slice(None), chosen), _entries(w, chosen)
 
 
 def eig(x: Any, *, compute_left_eigenvectors: bool = True, compute_right_eigenvectors: bool = True,
@@ -264,16 +276,32 @@ def svd(x: Any, *, full_matrices: bool = True, compute_uv: bool = True,
     """(u, s, vh) of x = u s vh: descending singular values between unitary matrices; s alone without `compute_uv`.
 
     With `full_matrices` u and vh are square.  `subset_by_index=(i, j)` gives singular values i to j - 1.
-    Raises `MissingRuleError` for derivatives of full matrices of an x that is not square, or of a subset.
+    Raises `MissingRuleError` for derivatives of full matrices of an x that is not square.
 
     >>> import numpy as np
     >>> svd(np.float32([[3, 0], [0, 4]]), compute_uv=False)
     Array([4., 3.], dtype=float32)
     """
-    outs = spectral.svd_p.bind(operand("svd", x), full_matrices=bool(full_matrices), compute_uv=bool(compute_uv),
-                               subset_by_index=_subset(subset_by_index),
+    x = operand("svd", x)
+    outs = spectral.svd_p.bind(x, full_matrices=bool(full_matrices), compute_uv=bool(compute_uv),
                                algorithm=_choice("svd", "algorithm", SvdAlgorithm, algorithm))
-    return (outs[1], outs[0], outs[2]) if compute_uv else outs[0]
+    if subset_by_index is None:
+        return (outs[1], outs[0], outs[2]) if compute_uv else outs[0]
+    k = min(x.shape[-2:])
+    chosen = _chosen("svd", subset_by_index, k)
+    if full_matrices and chosen != slice(0, k):
+        raise ShapeError(f"svd: full_matrices=True asks for all singular vectors, subset_by_index={subset_by_index} "
+                         f"for some{at_line()}. Set full_matrices=False.")
+    s = _entries(outs[0], chosen)
+    if not compute_uv or full_matrices:
+        return (outs[1], s, outs[2]) if compute_uv else s
+    return matrices.block(outs[1], slice(None), chosen), s, matrices.block(outs[2], chosen, slice(None))
+
+
+def _entries(v: Any, chosen: slice) -> Any:
+    """Some entries of vectors."""
+    start = (0,) * (v.ndim - 1)
+    return slice_(v, (*start, chosen.start), (*v.shape[:-1], chosen.stop))
 
 
 def schur(x: Any, *, compute_schur_vectors: bool = True, sort_eig_vals: bool = False,

@@ -31,24 +31,18 @@ def _choice(enumeration: Any, name: str | None) -> Any:
     return None if name is None else enumeration[name.upper()]
 
 
-def _eigh(x: Any, *, algorithm: str | None, subset_by_index: Any, **params: Any) -> Any:
-    """JAX computes a subset on TPUs only."""
-    implementation, chosen = _choice(linalg.EighImplementation, algorithm), slice(*subset_by_index or (None,))
-    v, w = linalg.eigh(x, symmetrize_input=False, implementation=implementation, **params)
-    return v[..., chosen], w[..., chosen]
+def _eigh(x: Any, *, algorithm: str | None, **params: Any) -> Any:
+    implementation = _choice(linalg.EighImplementation, algorithm)
+    return linalg.eigh(x, symmetrize_input=False, implementation=implementation, **params)
 
 
 def _eig(x: Any, *, implementation: str | None, **params: Any) -> Any:
     return linalg.eig(x, implementation=_choice(linalg.EigImplementation, implementation), **params)
 
 
-def _svd(x: Any, *, algorithm: str | None, compute_uv: bool, subset_by_index: Any, **params: Any) -> Any:
+def _svd(x: Any, *, algorithm: str | None, compute_uv: bool, **params: Any) -> Any:
     outs = linalg.svd(x, algorithm=_choice(linalg.SvdAlgorithm, algorithm), compute_uv=compute_uv, **params)
-    u, s, vh = outs if compute_uv else (None, outs, None)
-    if subset_by_index not in (None, (0, min(x.shape[-2:]))):
-        chosen = slice(*subset_by_index)
-        s, (u, vh) = s[..., chosen], (u[..., chosen], vh[..., chosen, :]) if compute_uv else (u, vh)
-    return (s, u, vh) if compute_uv else s
+    return (outs[1], outs[0], outs[2]) if compute_uv else outs
 
 
 def _geqrf(x: Any) -> Any:
@@ -76,7 +70,6 @@ _rules: dict[Op, Callable[..., Any]] = {
     solving.lu_pivots_to_permutation_p: _lu_pivots_to_permutation,
     solving.cholesky_p: _cholesky,
     solving.cholesky_update_p: _cholesky_update,
-    solving.symmetric_product_p: linalg.symmetric_product,
     orthogonal.qr_p: linalg.qr,
     orthogonal.geqrf_p: _geqrf,
     orthogonal.householder_product_p: linalg.householder_product,

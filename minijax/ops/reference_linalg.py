@@ -98,11 +98,6 @@ def cholesky_update(r: np.ndarray, w: np.ndarray) -> Arrays:
     return (r,)
 
 
-def symmetric_product(a: np.ndarray, c: np.ndarray, *, alpha: float, beta: float) -> Arrays:
-    """alpha a a^T + beta c."""
-    return (alpha * (a @ a.T) + beta * c,)
-
-
 # ---- orthogonal decompositions ----
 
 def geqrf(x: np.ndarray) -> Arrays:
@@ -141,11 +136,10 @@ def householder_product(a: np.ndarray, taus: np.ndarray) -> Arrays:
 
 # ---- spectral decompositions ----
 
-def eigh(x: np.ndarray, *, lower: bool, sort_eigenvalues: bool, subset_by_index: Any, algorithm: Any) -> Arrays:
+def eigh(x: np.ndarray, *, lower: bool, sort_eigenvalues: bool, algorithm: Any) -> Arrays:
     """Eigenvectors and ascending eigenvalues of a Hermitian matrix, from one of its triangles."""
     w, v = _lapack("syevd", x, lower=lower)
-    chosen = slice(*subset_by_index) if subset_by_index else slice(None)
-    return v[:, chosen], w[chosen]
+    return v, w
 
 
 def eig(x: np.ndarray, *, compute_left_eigenvectors: bool, compute_right_eigenvectors: bool,
@@ -171,16 +165,13 @@ def _from_pairs(imaginary: np.ndarray, v: np.ndarray) -> np.ndarray:
     return out
 
 
-def svd(x: np.ndarray, *, full_matrices: bool, compute_uv: bool, subset_by_index: Any, algorithm: Any) -> Arrays:
+def svd(x: np.ndarray, *, full_matrices: bool, compute_uv: bool, algorithm: Any) -> Arrays:
     """Singular values, then U and V^H if asked."""
     (m, n), k = x.shape, min(x.shape)
     if not x.size:
         u, s, vh = np.eye(m, m if full_matrices else k), np.zeros(0), np.eye(n if full_matrices else k, n)
     else:
         u, s, vh = _lapack("gesvd" if algorithm == "QR" else "gesdd", x, full_matrices=full_matrices)
-    if subset_by_index and subset_by_index != (0, k):
-        chosen = slice(*subset_by_index)
-        u, s, vh = u[:, chosen], s[chosen], vh[chosen]
     return (s, u, vh) if compute_uv else (s,)
 
 

@@ -17,7 +17,7 @@ from minijax.ops.families import add, moveaxis, mul, no_cost, reshape, scalar_li
 from minijax.ops.matrices import (Shape, block, conjugate, flipped, identity_like, in_columns, linalg_op, lower,
                                   matrix_cost, product, rows_at, square, upper)
 from minijax.ops.slicing import pad
-from minijax.ops.structural import batch_in_front, instantiated, zeros_of
+from minijax.ops.structural import batch_in_front, instantiated
 from minijax.tracing.array import typeof
 from minijax.tracing.source import at_line
 
@@ -41,8 +41,8 @@ def _triangular_solve_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
     return outs, triangular_solve_p.bind(a, db, **params)
 
 
-def triangular_product(da: Any, x: Any, *, left_side: bool, lower: bool, transpose_a: bool, conjugate_a: bool,
-             unit_diagonal: bool) -> Any:
+def triangular_product(da: Any, x: Any, *, left_side: bool, lower: bool, transpose_a: bool,
+                       conjugate_a: bool, unit_diagonal: bool) -> Any:
     """op(da) x or x op(da), of the elements of da that a solve reads."""
     offset = 1 if unit_diagonal else 0
     da = _lower(da, -offset) if lower else upper(da, offset)
@@ -245,31 +245,3 @@ def _cholesky_update_cost(r: ArrayType, w: ArrayType) -> int:
 
 cholesky_update_p = linalg_op("cholesky_update", (2, 1), _cholesky_update_results, reference.cholesky_update,
                               takes=dtypes.is_float, jvp=_cholesky_update_jvp, cost=_cholesky_update_cost)
-
-
-# ---- symmetric_product ----
-
-def _symmetric_product_results(dtype: Any, a: Shape, c: Shape, **params: Any) -> Any:
-    if a[0] != square("symmetric_product", c):
-        raise ShapeError(f"symmetric_product: a a^T has {a[0]} rows, where c has {c[0]}{at_line()}. "
-                         "For a of shape (m, n), c has shape (m, m).")
-    return [(c, dtype)]
-
-
-def _symmetric_product_jvp(primals: Any, tangents: Any, *, alpha: float, beta: float) -> Any:
-    (a, c), (da, dc) = primals, tangents
-    outs = symmetric_product_p.bind(a, c, alpha=alpha, beta=beta)
-    dc = zeros_of(typeof(c)) if dc is zero else mul(scalar_like(c, beta), dc)
-    if da is zero:
-        return outs, (dc,)
-    half = mul(scalar_like(a, alpha), product(da, flipped(a)))
-    return outs, (add(add(half, flipped(half)), dc),)
-
-
-def _symmetric_product_cost(a: ArrayType, c: ArrayType, **params: Any) -> int:
-    """A multiplication and an addition for each element of the result and of a row; twice for c."""
-    return 2 * a.size * a.shape[-2] + 2 * c.size
-
-
-symmetric_product_p = linalg_op("symmetric_product", (2, 2), _symmetric_product_results, reference.symmetric_product,
-                                takes=dtypes.is_float, jvp=_symmetric_product_jvp, cost=_symmetric_product_cost)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minijax.errors import MinijaxValueError, MissingRuleError, ShapeError
+from minijax.errors import MissingRuleError, ShapeError
 from minijax.ir import dtypes
 from minijax.ops import reference_linalg as reference
 from minijax.ops.arithmetic import div, integer_pow, neg, sub
@@ -27,25 +27,6 @@ from minijax.tracing.array import typeof
 from minijax.tracing.source import at_line
 
 
-def _subset_size(name: str, subset: tuple[int, int] | None, size: int) -> int:
-    """How many of `size` values a range of indices chooses."""
-    if subset is None:
-        return size
-    if not 0 <= subset[0] <= subset[1] <= size:
-        raise MinijaxValueError(f"{name}: subset_by_index={subset} is not a range within (0, {size}){at_line()}.")
-    return subset[1] - subset[0]
-
-
-def _is_partial(subset: tuple[int, int] | None, size: int) -> bool:
-    return subset is not None and subset != (0, size)
-
-
-def _refuse_subset(name: str, subset: tuple[int, int] | None, size: int) -> None:
-    if _is_partial(subset, size):
-        raise MissingRuleError(f"{name} has no derivative for a subset of the values{at_line()}: vectors depend on the "
-                               "others too. Leave subset_by_index out, and choose from the result.")
-
-
 def _real_part(x: Any) -> Any:
     return real(x) if dtypes.is_complex(typeof(x).dtype) else x
 
@@ -57,17 +38,13 @@ def _as(x: Any, like: Any) -> Any:
 
 # ---- eigh ----
 
-def _eigh_results(dtype: Any, x: Shape, *, subset_by_index: Any, **params: Any) -> Any:
-    n = square("eigh", x)
-    count = _subset_size("eigh", subset_by_index, n)
-    return [((n, count), dtype), ((count,), dtypes.real_dtype(dtype))]
+def _eigh_results(dtype: Any, x: Shape, **params: Any) -> Any:
+    return [(x, dtype), ((square("eigh", x),), dtypes.real_dtype(dtype))]
 
 
-def _eigh_jvp(primals: Any, tangents: Any, *, lower: bool, subset_by_index: Any, **params: Any) -> Any:
+def _eigh_jvp(primals: Any, tangents: Any, *, lower: bool, **params: Any) -> Any:
     """dw = diag(P) and dV = V (P o F), with P = V^H dX V and F[i, j] = 1 / (w[j] - w[i])."""
-    _refuse_subset("eigh", subset_by_index, shape_of(primals[0])[-1])
-    whole = _mirrored(primals[0], lower)
-    v, w = eigh_p.bind(whole, lower=lower, subset_by_index=subset_by_index, **params)
+    v, w = eigh_p.bind(_mirrored(primals[0], lower), lower=lower, **params)
     p = product(product(dagger(v), tangents[0]), v)
     dv = product(v, mul(p, _as(inverse_gaps(w), v)))
     return (v, w), (dv, diagonal(_real_part(p)))
@@ -134,23 +111,18 @@ eig_p = linalg_op("eig", (2,), _eig_results, reference.eig, jvp=_eig_jvp, cost=m
 
 # ---- svd ----
 
-def _svd_results(dtype: Any, x: Shape, *, full_matrices: bool, compute_uv: bool, subset_by_index: Any,
-                 algorithm: Any) -> Any:
-    (m, n), k = x, _subset_size("svd", subset_by_index, min(x))
-    if full_matrices and _is_partial(subset_by_index, min(x)):
-        raise ShapeError(f"svd: full_matrices=True asks for all singular vectors, subset_by_index={subset_by_index} "
-                         f"for some{at_line()}. Set full_matrices=False.")
+def _svd_results(dtype: Any, x: Shape, *, full_matrices: bool, compute_uv: bool, algorithm: Any) -> Any:
+    (m, n), k = x, min(x)
     vectors = [((m, m if full_matrices else k), dtype), ((n if full_matrices else k, n), dtype)]
     return [((k,), dtypes.real_dtype(dtype))] + vectors * compute_uv
 
 
-def _svd_jvp(primals: Any, tangents: Any, *, full_matrices: bool, compute_uv: bool, **params: Any) -> Any:
+def _svd_jvp(primals: Any, tangents: Any, *, full_matrices: bool, compute_uv: bool, algorithm: Any) -> Any:
     (x,), (dx,) = primals, tangents
-    _refuse_subset("svd", params["subset_by_index"], min(shape_of(x)[-2:]))
     if compute_uv and full_matrices and shape_of(x)[-2] != shape_of(x)[-1]:
         raise MissingRuleError(f"svd has no derivative for full_matrices=True of {typeof(x)}{at_line()}: the singular "
                                "vectors that complete the basis are arbitrary. Set full_matrices=False.")
-    s, u, vh = svd_p.bind(x, full_matrices=False, compute_uv=True, **params)
+    s, u, vh = svd_p.bind(x, full_matrices=False, compute_uv=True, algorithm=algorithm)
     p = product(product(dagger(u), dx), dagger(vh))
     ds = diagonal(_real_part(p))
     if not compute_uv:
