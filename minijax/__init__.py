@@ -10,10 +10,10 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_API = ("ShapeDtypeStruct", "eval_shape", "grad", "jit", "jvp", "linearize", "make_jaxpr",
+_API = ("ShapeDtypeStruct", "eval_shape", "grad", "jit", "jvp", "make_jaxpr",
         "value_and_grad", "vjp", "vmap")
 _CUSTOM = ("closure_convert", "custom", "custom_gradient", "custom_jvp", "custom_transpose", "custom_vjp")
-_DERIVATIVES = ("hessian", "hvp", "jacfwd", "jacobian", "jacrev", "linear_transpose")
+_DERIVATIVES = ("hessian", "hvp", "jacfwd", "jacobian", "jacrev", "linear_transpose", "linearize")
 _DEVICES = ("block_until_ready", "debug_nans", "default_backend", "device_count", "device_get", "device_put", "devices",
             "disable_jit", "effects_barrier", "enable_x64", "local_device_count", "local_devices", "process_count",
             "process_index")

@@ -1,4 +1,4 @@
-"""Whole derivative matrices, from `jvp`, `vjp` and `vmap`: Jacobians, Hessians, Hessian times vector.
+"""More derivatives, from `jvp`, `vjp` and `vmap`: Jacobians, Hessians, linear parts and their transposes.
 
 Nothing here is part of the kernel: each is a page of Python over the transformations.
 """
@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from minijax import pytree
-from minijax.api.arguments import (canonical_argnums, check_callable, check_inexact, function_name,
+from minijax.api.arguments import (canonical_argnums, check_callable, check_inexact, flatten_values, function_name,
                                    split_args)
 from minijax.api.boundary import boundary
-from minijax.api.differentiate import FlatFunction, as_result, grad, jvp, match_cotangents, vjp
+from minijax.api.differentiate import (FlatFunction, as_result, as_tangent, grad, jvp, linearize_with_aux,
+                                       match_cotangents, match_tangents, vjp)
 from minijax.api.vmap import vmap
 from minijax.errors import MinijaxTypeError
+from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.stage import stage
 from minijax.interpreters.transpose import transpose_values
 from minijax.ir.op import Linear
@@ -209,3 +211,31 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
         return in_tree.unflatten(map(as_result, full))
 
     return transposed
+
+
+@boundary
+def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """Value of `fun` at `primals`, and its derivative there as a function of tangents.
+
+    The function is run once; the derivative replays the recorded linear program.
+
+    >>> y, f_jvp = linearize(lambda x: x * x, 3.0); f_jvp(1.0)
+    Array(6., dtype=float32, weak_type=True)
+    """
+    check_callable("linearize", fun)
+    leaves, in_tree = flatten_values("linearize", fun, primals)
+    flat = FlatFunction("linearize", fun, in_tree, has_aux)
+    linear = [typeof(x).differentiable for x in leaves]
+    outs, tape, aux = linearize_with_aux(flat, leaves, linear)
+    jaxpr = tape.to_jaxpr(function_name(fun))
+
+    @boundary
+    def derivative(*tangents: Any) -> Any:
+        found = match_tangents("linearize", fun, primals, tangents, leaves, in_tree)
+        values = iter(run_program(jaxpr, *[t for t, is_linear in zip(found, linear, strict=True) if is_linear]))
+        full = [as_tangent(zero if t is zero else next(values), x) for x, t in zip(outs, tape.outs, strict=True)]
+        return flat.out_tree.unflatten(full)
+
+    derivative.jaxpr = jaxpr  # type: ignore[attr-defined]
+    result = flat.out_tree.unflatten(map(as_result, outs))
+    return (result, derivative, aux) if has_aux else (result, derivative)

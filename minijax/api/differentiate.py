@@ -1,4 +1,4 @@
-"""jvp, linearize, vjp and grad: derivatives of functions of pytrees."""
+"""jvp, vjp and grad: derivatives of functions of pytrees."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from minijax.api.jit import eagerly_jitted
 from minijax.calls.pullback import pull_tape
 from minijax.errors import MinijaxTypeError, NonScalarOutputError, TreeError
 from minijax.interpreters.dual import LinearTape, instantiate, jvp_flat, linearize_flat
-from minijax.interpreters.evaluate import run_program
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType, zero
 from minijax.ops.structural import ones_of
@@ -167,34 +166,6 @@ def match_tangents(transform: str, fun: Any, primals: Any, tangents: Any, leaves
                                    "They must have the same shape and dtype.")
         found.append(t)
     return found
-
-
-@boundary
-def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
-    """Value of `fun` at `primals`, and its derivative there as a function of tangents.
-
-    The function is run once; the derivative replays the recorded linear program.
-
-    >>> y, f_jvp = linearize(lambda x: x * x, 3.0); f_jvp(1.0)
-    Array(6., dtype=float32, weak_type=True)
-    """
-    check_callable("linearize", fun)
-    leaves, in_tree = flatten_values("linearize", fun, primals)
-    flat = FlatFunction("linearize", fun, in_tree, has_aux)
-    linear = [typeof(x).differentiable for x in leaves]
-    outs, tape, aux = linearize_with_aux(flat, leaves, linear)
-    jaxpr = tape.to_jaxpr(function_name(fun))
-
-    @boundary
-    def derivative(*tangents: Any) -> Any:
-        found = match_tangents("linearize", fun, primals, tangents, leaves, in_tree)
-        values = iter(run_program(jaxpr, *[t for t, is_linear in zip(found, linear, strict=True) if is_linear]))
-        full = [as_tangent(zero if t is zero else next(values), x) for x, t in zip(outs, tape.outs, strict=True)]
-        return flat.out_tree.unflatten(full)
-
-    derivative.jaxpr = jaxpr  # type: ignore[attr-defined]
-    result = flat.out_tree.unflatten(map(as_result, outs))
-    return (result, derivative, aux) if has_aux else (result, derivative)
 
 
 @dataclasses.dataclass(slots=True, eq=False, repr=False)

@@ -28,7 +28,7 @@ from minijax.tracing.source import at_line
 from minijax.util import bounded
 
 # function -> {(options, context token): the backend's compiled function}; so `jit(f)(x)` in a loop compiles once.
-_compiled: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
+compiled_functions: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
 
 
 class JittedFunction:
@@ -82,7 +82,7 @@ class JittedFunction:
         function = self.__wrapped__
         key = self._options.key(), state.token
         try:
-            found = _compiled.setdefault(function, {})
+            found = compiled_functions.setdefault(function, {})
         except TypeError:
             found = {}
         if key not in found:
@@ -126,14 +126,6 @@ class JittedFunction:
                 "memory is donated. Pass a copy, or leave it out of donate_argnums.")
         return explain(error, self.__wrapped__, args, kwargs)
 
-    def clear_cache(self) -> None:
-        """Forget every compiled program and every traced one."""
-        _compiled.pop(self.__wrapped__, None)
-        self._programs.programs.clear()
-        if hasattr(self._fast, "clear_cache"):
-            self._fast.clear_cache()
-        self._fast = self._token = None
-
 
 @boundary
 def jit(fun: Callable[..., Any] | None = None, *, static_argnums: Any = None, static_argnames: Any = None,
@@ -156,23 +148,6 @@ def jit(fun: Callable[..., Any] | None = None, *, static_argnums: Any = None, st
     extra = tuple((k, v) for k, v in (("device", device), ("backend", backend)) if v is not None)
     return JittedFunction(fun, JitOptions(fun, static_argnums, static_argnames, donate_argnums, donate_argnames,
                                           keep_unused, inline, extra))
-
-
-def fused(fun: Callable[..., Any], static_argnames: tuple[str, ...] = ()) -> Callable[..., Any]:
-    """`fun`, compiled as one kernel when it is called eagerly; under a trace, `fun` itself.
-
-    For library functions made of several ops: eager calls cost one dispatch, and programs show the
-    ops themselves, not a call.
-    """
-    @functools.cache
-    def jitted() -> Any:  # made on first use: importing a namespace makes none
-        return jit(fun, static_argnames=static_argnames)
-
-    @functools.wraps(fun)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return (jitted() if context.trace is base_trace else fun)(*args, **kwargs)
-
-    return call
 
 
 # ---- transforms of jitted functions ----

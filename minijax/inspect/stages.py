@@ -14,7 +14,7 @@ from typing import Any
 from minijax import pytree
 from minijax.api.arguments import function_name
 from minijax.api.boundary import boundary
-from minijax.api.jit import JittedFunction
+from minijax.api.jit import JittedFunction, compiled_functions
 from minijax.api.trace import ShapeDtypeStruct, as_types
 from minijax.calls.jit import Traced
 from minijax.errors import MinijaxTypeError
@@ -99,4 +99,14 @@ def eval_shape(self: JittedFunction, *args: Any, **kwargs: Any) -> Any:
     return trace(self, *args, **kwargs).out_info
 
 
+def clear_cache(self: JittedFunction) -> None:
+    """Forget every compiled program and every traced one."""
+    compiled_functions.pop(self.__wrapped__, None)
+    self._programs.programs.clear()
+    if hasattr(self._fast, "clear_cache"):
+        self._fast.clear_cache()
+    self._fast = self._token = None
+
+
+JittedFunction.clear_cache = clear_cache  # type: ignore[attr-defined]
 JittedFunction.trace, JittedFunction.lower, JittedFunction.eval_shape = trace, lower, eval_shape  # type: ignore

@@ -8,7 +8,7 @@ from typing import Any
 from minijax import pytree
 from minijax.api.arguments import check_callable, flatten_values
 from minijax.api.boundary import boundary
-from minijax.api.differentiate import linearize
+from minijax.derivatives import linearize
 from minijax.calls.custom import bind_custom, custom_jvp_p
 from minijax.calls.jit import Traced, trace_function
 from minijax.calls.linear_solve import linear_solve_p

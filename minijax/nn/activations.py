@@ -10,8 +10,8 @@ from typing import Any
 
 import minijax.numpy as jnp
 from minijax.custom_rules import custom_jvp
-from minijax.api.jit import fused
 from minijax.errors import MinijaxValueError, ShapeError
+from minijax.fusion import fused
 from minijax.numpy import operands
 from minijax.ops.elementwise import erfc, logistic
 from minijax.ops.promotion import promoted_inexact

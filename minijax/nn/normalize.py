@@ -11,8 +11,8 @@ import operator
 from typing import Any
 
 import minijax.numpy as jnp
-from minijax.api.jit import fused
 from minijax.errors import MinijaxTypeError, MinijaxValueError
+from minijax.fusion import fused
 from minijax.ir import dtypes
 from minijax.nn.activations import inexact, operand
 from minijax.ops.conversion import stop_gradient

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minijax.api.jit import fused
 from minijax.errors import MinijaxValueError
+from minijax.fusion import fused
 from minijax.ir import dtypes
 from minijax.numpy.creation import asarray
 from minijax.numpy.operands import axes_of, axis_of, operand, shape_from

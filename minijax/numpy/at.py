@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from minijax.api.jit import fused
+from minijax.fusion import fused
 from minijax.numpy.elementwise import negative, power, true_divide
 from minijax.numpy.indexing import apply_at, factors_at, getitem, normalize_static_index, scatter_at
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from minijax.api.jit import fused
 from minijax.config import state
 from minijax.errors import MinijaxTypeError, MinijaxValueError
+from minijax.fusion import fused
 from minijax.ir import dtypes
 from minijax.ir.types import scalar_type
 from minijax.numpy.operands import (axis_of, converted, default_float, dtype_of, operand, shape_from,

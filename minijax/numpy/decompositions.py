@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minijax.api.jit import fused
 from minijax.errors import MinijaxValueError, ShapeError
+from minijax.fusion import fused
 from minijax.lax import linalg
 from minijax.numpy.elementwise import absolute, sign
 from minijax.numpy.operands import operand

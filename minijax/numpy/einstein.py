@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minijax.api.jit import fused
 from minijax.errors import MinijaxValueError, ShapeError
+from minijax.fusion import fused
 from minijax.ir import dtypes
 from minijax.lax.enums import precision_of
 from minijax.numpy.operands import converted, dtype_of, operand, refuse

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minijax.custom_rules import custom_jvp
-from minijax.api.jit import fused
+from minijax.fusion import fused
 from minijax.ir import dtypes
 from minijax.ir.op import Op
 from minijax.numpy.operands import operand, refuse

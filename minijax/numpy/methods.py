@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from minijax.api.jit import fused
 from minijax.errors import MinijaxTypeError
+from minijax.fusion import fused
 from minijax.ir import dtypes
 from minijax.numpy import arrange, creation, elementwise, linear, reductions, selection, shaping
 from minijax.numpy.at import AtIndexer

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from minijax.api.jit import fused
 from minijax.errors import MinijaxValueError, ShapeError
+from minijax.fusion import fused
 from minijax.ir import dtypes
 from minijax.numpy.decompositions import inexact, svdvals
 from minijax.numpy.elementwise import absolute, isnan, not_equal, power, real, sqrt

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minijax import pytree
-from minijax.errors import MinijaxTypeError
+from minijax.errors import ConcretizationTypeError, MinijaxTypeError
 from minijax.numpy import linalg
 from minijax.tracing.array import Array, Tracer
 
@@ -56,14 +56,20 @@ def _numpy_operands(name: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
     return numpy_args, numpy_kwargs
 
 
+def _elements(x: Any, what: str) -> np.ndarray:
+    if isinstance(x, Tracer):
+        x = x.known(ConcretizationTypeError, what, "Keep the value as an array inside the traced function.")
+    return x.__array__()
+
+
 def _item(self: Any, *index: Any) -> Any:
-    """The single element (or the one at `index`) as a Python scalar."""
-    return self.__array__().item(*index)
+    """The single element (or the one at `index`) as a Python scalar; a traced value has none."""
+    return _elements(self, "`x.item()`").item(*index)
 
 
 def _tolist(self: Any) -> Any:
-    """The elements as nested lists of Python scalars."""
-    return self.__array__().tolist()
+    """The elements as nested lists of Python scalars; a traced value has none."""
+    return _elements(self, "`x.tolist()`").tolist()
 
 
 def _tobytes(self: Any, order: str = "C") -> bytes:

@@ -12,8 +12,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from minijax.api.jit import fused
 from minijax.errors import MinijaxValueError, ShapeError
+from minijax.fusion import fused
 from minijax.ir import dtypes
 from minijax.numpy.elementwise import as_bool, conjugate, isclose, isnan
 from minijax.numpy.operands import axes_of, axis_of, converted, default_int, dtype_of, operand, refuse

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minijax.api.jit import fused
 from minijax.errors import ConcretizationTypeError, MinijaxValueError
+from minijax.fusion import fused
 from minijax.ir import dtypes
 from minijax.numpy.elementwise import as_bool
 from minijax.numpy.operands import axis_of, default_int, operand, refuse

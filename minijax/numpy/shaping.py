@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minijax.api.jit import fused
 from minijax.errors import MinijaxTypeError, MinijaxValueError, ShapeError
+from minijax.fusion import fused
 from minijax.numpy.creation import asarray
 from minijax.numpy.operands import axes_of, axis_of, converted, dtype_of, operand, shape_from
 from minijax.ops import slicing, structural

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minijax.api.jit import fused
 from minijax.custom_rules import custom_jvp
 from minijax.errors import MinijaxTypeError, MinijaxValueError, ShapeError
+from minijax.fusion import fused
 from minijax.ir import dtypes
 from minijax.lax.solves import custom_linear_solve
 from minijax.numpy.arrange import diagonal, trace

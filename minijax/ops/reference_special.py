@@ -138,7 +138,7 @@ def _philox(key: np.ndarray, start: int, shape: tuple[int, ...], words: int) -> 
 
 
 def _threefry(key: np.ndarray, start: int, shape: tuple[int, ...], words: int) -> tuple[np.ndarray, int]:
-    """Two words of the cipher go to one element, or to neighbours along the first even axis, else the last, made even."""
+    """Two words of the cipher go to one element, or to neighbours along the first even axis, else the last."""
     axis = next((i for i in range(len(shape)) if shape[i] % 2 == 0), len(shape) - 1)
     if words == 1 and shape:
         half = tuple([-(-n // 2) if i == axis else n for i, n in enumerate(shape)])

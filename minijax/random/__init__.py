@@ -15,5 +15,5 @@ from minijax.random.matrices import orthogonal
 from minijax.random.uniform import bits, randint, uniform
 
 __all__ = ["PRNGKey", "bernoulli", "bits", "categorical", "cauchy", "choice", "clone", "exponential", "fold_in",
-           "gumbel", "key", "key_data", "key_dtype", "key_impl", "laplace", "logistic", "normal", "orthogonal", "permutation",
-           "rademacher", "randint", "split", "truncated_normal", "uniform", "wrap_key_data"]
+           "gumbel", "key", "key_data", "key_dtype", "key_impl", "laplace", "logistic", "normal", "orthogonal",
+           "permutation", "rademacher", "randint", "split", "truncated_normal", "uniform", "wrap_key_data"]

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from minijax import pytree
-from minijax.api import jvp, linearize, vjp
+from minijax.api import jvp, vjp
+from minijax.derivatives import linearize
 from minijax.errors import MinijaxValueError
 from minijax.ir import dtypes
 from minijax.testing.compare import Mismatch, close_numbers, numbers, pairing

@@ -197,7 +197,7 @@ class Tracer(Array):
 
     __str__ = __repr__
 
-    def _known(self, error: Callable[[str], ConcretizationTypeError], what: str, fix: str) -> Any:
+    def known(self, error: Callable[[str], ConcretizationTypeError], what: str, fix: str) -> Any:
         value = self.concrete()
         if value is None:
             raise error(f"{what} needs a concrete value, but this one is traced ({self.type}){at_line()}.\n"
@@ -205,26 +205,26 @@ class Tracer(Array):
         return value if isinstance(value, Array) else Array(np.asarray(value))
 
     def __bool__(self) -> bool:
-        return bool(self._known(
+        return bool(self.known(
             TracerBoolConversionError, "`if x:` (or `while`, `and`, `or`, `not`)",
             "Use minijax.numpy.where(condition, a, b), or mark the argument static with jit(..., static_argnums=...)."))
 
     def __index__(self) -> int:
-        value = self._known(
+        value = self.known(
             TracerIntegerConversionError, "An index, a size or `range(x)`",
             "Mark the argument static with jit(..., static_argnums=...), or index an array with it.")
         return int(value.__index__())
 
     def __int__(self) -> int:
-        return int(self._known(
+        return int(self.known(
             ConcretizationTypeError, "`int(x)`", "Use x.astype('int32') to convert inside the traced function."))
 
     def __float__(self) -> float:
-        return float(self._known(
+        return float(self.known(
             ConcretizationTypeError, "`float(x)`", "Use x.astype('float32') to convert inside the traced function."))
 
     def __complex__(self) -> complex:
-        return complex(self._known(
+        return complex(self.known(
             ConcretizationTypeError, "`complex(x)`", "Use x.astype('complex64') instead."))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -236,18 +236,8 @@ class Tracer(Array):
     def __format__(self, spec: str) -> str:
         if not spec:
             return repr(self)
-        return format(self._known(ConcretizationTypeError, "A format such as f'{x:.3f}'",
-                                  "Format x without a specification, or after the traced function returned."), spec)
-
-    def item(self, *index: Any) -> Any:
-        """Refused: a traced value has no elements yet."""
-        return self._known(ConcretizationTypeError, "`x.item()`",
-                           "Keep the value as an array inside the traced function.").item(*index)
-
-    def tolist(self) -> Any:
-        """Refused: a traced value has no elements yet."""
-        return self._known(ConcretizationTypeError, "`x.tolist()`",
-                           "Keep the value as an array inside the traced function.").tolist()
+        return format(self.known(ConcretizationTypeError, "A format such as f'{x:.3f}'",
+                                 "Format x without a specification, or after the traced function returned."), spec)
 
     def __jax_array__(self) -> Any:
         raise TracerArrayConversionError(

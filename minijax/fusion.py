@@ -1,0 +1,28 @@
+"""Library functions as one kernel when they are called eagerly."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from minijax.api.jit import jit
+from minijax.interpreters.evaluate import base_trace
+from minijax.tracing.context import context
+
+
+def fused(fun: Callable[..., Any], static_argnames: tuple[str, ...] = ()) -> Callable[..., Any]:
+    """`fun`, compiled as one kernel when it is called eagerly; under a trace, `fun` itself.
+
+    For library functions made of several ops: eager calls cost one dispatch, and programs show the
+    ops themselves, not a call.
+    """
+    @functools.cache
+    def jitted() -> Any:  # made on first use: importing a namespace makes none
+        return jit(fun, static_argnames=static_argnames)
+
+    @functools.wraps(fun)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return (jitted() if context.trace is base_trace else fun)(*args, **kwargs)
+
+    return call
