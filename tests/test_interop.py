@@ -204,7 +204,8 @@ def captures(x):
 
 
 @pytest.mark.parametrize("f", [lambda x: jnp.sum(scaled(x, 3)[0] * scaled(x, 2)[1]),
-                               lambda x: jnp.sum(tripled(x, 3) ** 2), lambda x: jnp.sum(jax.jit(tripled)(x, 3)), captures, jax.jit(captures)])
+                               lambda x: jnp.sum(tripled(x, 3) ** 2), lambda x: jnp.sum(jax.jit(tripled)(x, 3)),
+                               captures, jax.jit(captures)])
 def test_custom_rules(f):
     agree(minijax.grad(from_jax(f))(X), jax.grad(f)(X))
     agree(minijax.jit(minijax.vmap(minijax.grad(from_jax(f))))(X), jax.vmap(jax.grad(f))(X))
