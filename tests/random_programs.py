@@ -1,8 +1,8 @@
 """Random programs: each is built twice, from minijax's namespaces and from JAX's, and must agree.
 
-`program(seed)` draws inputs and a list of steps; `Program.function(space)` is the program as a Python function
-over a `Space`, the namespaces and transformations of one of the two libraries.  Values stay of order one, and
-shapes come from a small set, so that kernels are reused.
+`program(seed)` draws inputs and a list of steps; `programs()` is a hypothesis strategy of the same, which shrinks.
+`Program.function(space)` is the program as a Python function over a `Space`, the namespaces and transformations of one
+of the two libraries.  Values stay of order one, and shapes come from a small set, so that kernels are reused.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import hypothesis.strategies as st
 import numpy as np
 
 TRANSFORMS = ("jit", "vmap", "grad", "jvp", "linear")
@@ -207,6 +208,42 @@ def _through_tree(s, x):
     return tree["a"] + tree["b"][0] * tree["b"][1][0]
 
 
+# ---- steps through other dtypes, and through control flow
+
+OTHER_DTYPES = {
+    "through int32": lambda s, x: x * 0.5 * (s.np.floor(2.0 * x).astype("int32") % 3),
+    "through uint8": lambda s, x: x + 0.1 * s.np.clip(s.np.abs(x) * 7, 0, 200).astype("uint8"),
+    "through bool": lambda s, x: s.np.where((x > 0) ^ (x < -0.5), x, 0.3 * x + 0.1),
+    "through complex": lambda s, x: s.np.real((x + 0.5j) * (x - 1j * s.np.sin(x))) * 0.5,
+    "complex abs": lambda s, x: s.np.abs(x + 1j * s.np.cos(x)) - 0.7,
+}
+
+CONTROL = {
+    "cond": lambda s, x: s.lax.cond(s.np.sum(x) > 0.1, s.np.sin, lambda a: 0.5 * a, x),
+    "cond over closures": lambda s, x: s.lax.cond(s.np.max(x) > 0.3, lambda: x * 0.7, lambda: s.np.tanh(x) * x),
+    "switch": lambda s, x: s.lax.switch((s.np.sum(x) * 3).astype("int32") % 3,
+                                        [s.np.sin, lambda a: 0.5 * a, lambda a: s.np.tanh(a) * x], x),
+    "scan": lambda s, x: _mixed(s, s.lax.scan(lambda c, a: (s.np.tanh(c + a), c * a), x, np.arange(3.0) * 0.3)),
+    "scan in reverse": lambda s, x: _mixed(s, s.lax.scan(lambda c, a: (0.8 * c + s.np.sin(a * x), s.np.cos(c)), x,
+                                                         np.arange(3.0) * 0.3, reverse=True)),
+    "fori_loop": lambda s, x: s.lax.fori_loop(0, 3, lambda i, a: s.np.sin(a) + 0.1 * i, x),
+    "map": lambda s, x: s.np.mean(s.lax.map(lambda a: a * s.np.cos(x), np.arange(3.0)), axis=0),
+    "scan of cond": lambda s, x: s.lax.scan(lambda c, a: (s.lax.cond(s.np.sum(c) > a, s.np.sin, s.np.tanh, c), None),
+                                            x, np.array([0.5, -0.5]))[0],
+}
+
+FORWARD_ONLY = {  # JAX has no reverse mode of it
+    "while_loop": lambda s, x: s.lax.while_loop(lambda a: s.np.sum(s.np.abs(a)) > 1.0, lambda a: 0.5 * s.np.sin(a), x),
+    "counted while_loop": lambda s, x: s.lax.while_loop(lambda v: v[0] < 3, lambda v: (v[0] + 1, v[1] * 0.5 + x),
+                                                        (0, x))[1] * 0.5,
+}
+
+
+def _mixed(s, pair):
+    carry, stacked = pair
+    return 0.5 * carry + s.np.mean(stacked, axis=0)
+
+
 # ---- steps that change the shape, or take two operands
 
 REDUCE = {
@@ -258,6 +295,24 @@ def ranked_step(rng, shapes):
     i = pick(rng, shapes, lambda shape: shape and min(shape) > 1)
     name, apply = choice(rng, UNARY_OF_RANK)
     return None if i is None else Step(name, (i,), shapes[i], apply)
+
+
+def special_step(rng, shapes, table):
+    i = pick(rng, shapes, lambda shape: True)
+    name, apply = choice(rng, table)
+    return Step(name, (i,), shapes[i], apply)
+
+
+def dtype_step(rng, shapes):
+    return special_step(rng, shapes, OTHER_DTYPES)
+
+
+def control_step(rng, shapes):
+    return special_step(rng, shapes, CONTROL)
+
+
+def while_step(rng, shapes):
+    return special_step(rng, shapes, FORWARD_ONLY)
 
 
 def reduce_step(rng, shapes):
@@ -337,16 +392,25 @@ def branch_step(rng, shapes):
     return Step("branch", (i,), shapes[i], branch)
 
 
-MAKERS = (unary_step, unary_step, ranked_step, ranked_step, reduce_step, binary_step, binary_step, dot_step, shape_step)
+MAKERS = (unary_step, unary_step, ranked_step, ranked_step, reduce_step, binary_step, binary_step, dot_step, shape_step,
+          dtype_step, control_step)
 
 
 def program(seed, steps=STEPS):
-    """The random program of a seed; every composition of transformations comes round in turn."""
+    """The random program of a seed; compositions of up to three transformations come round in turn, some have four."""
     rng = np.random.default_rng(seed)
-    inputs = {"vector": rng.normal(size=3), "pair": (rng.normal(size=(2, 3)), rng.normal(size=()))}
     transforms = COMPOSITIONS[seed % len(COMPOSITIONS)]
+    if seed % 10 == 9:
+        transforms = tuple(TRANSFORMS[int(i)] for i in rng.integers(len(TRANSFORMS), size=4))
+    return build(rng, seed, steps, transforms)
+
+
+def build(rng, seed, steps, transforms):
+    """A program of so many steps, drawn from `rng`."""
     abstract = len(transforms) > 2 or {"jit", "vmap"} & set(transforms)
     makers = MAKERS if abstract else (*MAKERS, branch_step)
+    makers = makers if {"grad", "linear"} & set(transforms) else (*makers, while_step)
+    inputs = {"vector": rng.normal(size=3), "pair": (rng.normal(size=(2, 3)), rng.normal(size=()))}
     shapes, made = [(3,), (2, 3), ()], []
     while len(made) < steps:
         step = makers[int(rng.integers(len(makers)))](rng, shapes)
@@ -354,6 +418,32 @@ def program(seed, steps=STEPS):
             made.append(step)
             shapes.append(step.shape)
     return Program(seed, inputs, tuple(made), transforms)
+
+
+class Drawn:
+    """The part of NumPy's generator that `build` uses, drawn by hypothesis: the first choices are the simplest."""
+
+    def __init__(self, draw):
+        self.draw = draw
+
+    def integers(self, count):
+        return self.draw(st.integers(0, count - 1))
+
+    def random(self):
+        return self.draw(st.integers(0, 9)) / 10
+
+    def choice(self, items, p):
+        return items[-1 - self.integers(len(items))]
+
+    def normal(self, size):
+        return np.random.default_rng(self.draw(st.integers(0, 3))).normal(size=size)
+
+
+@st.composite
+def programs(draw):
+    """A strategy of programs; what fails shrinks to few steps and transformations."""
+    transforms = tuple(draw(st.lists(st.sampled_from(TRANSFORMS), max_size=4)))
+    return build(Drawn(draw), draw(st.integers(0, 3)), draw(st.integers(1, STEPS)), transforms)
 
 
 # ---- the comparison
