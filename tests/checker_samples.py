@@ -16,7 +16,6 @@ from minijax.testing import Sample, harvest
 from minijax.testing.checks import CHECKS
 from minijax.ops.arithmetic import nextafter_p
 from minijax.ops.conversion import bitcast_convert_type_p, convert_element_type_p, reduce_precision_p
-from minijax.ops.solving import cholesky_p
 from minijax.ops.spectral import eigh_p
 from tests.cases import array
 
@@ -59,8 +58,7 @@ def samples_by_op():
     samples = {op: [sample_of(case) for case in cases] for op, cases in found.items()}
     for op in BITS:
         samples[op] = [dataclasses.replace(sample, rtol=0.0) for sample in samples[op]]
-    for op in (cholesky_p, eigh_p):
-        samples[op] = [symmetric(sample) if sample.args[0].dtype == np.float32 else sample for sample in samples[op]]
+    samples[eigh_p] = [symmetric(sample) if sample.args[0].dtype == np.float32 else sample for sample in samples[eigh_p]]
     samples[convert_element_type_p] += [
         Sample((array((2, 3)),), {"new_dtype": dtype, "weak_type": False})
         for dtype in (np.dtype("float32"), np.dtype("complex64"), np.dtype(ml_dtypes.bfloat16))]
@@ -70,7 +68,6 @@ def samples_by_op():
 
 # Checks and variants that an op does not pass on purpose, and why.
 CONVENTIONS = {
-    "cholesky": ({"kinks", "complex"}, "reads one triangle and differentiates as if of a symmetric matrix"),
     "conv_general_dilated": ({"empty batch"}, "no examples would be no groups"),
     "eig": ({"complex"}, "eigenvectors have any phase"),
     "eigh": ({"kinks", "complex"}, "reads one triangle; eigenvectors have any phase"),

@@ -83,7 +83,7 @@ def _symmetrized(x: Any) -> Any:
 def cholesky(x: Any, *, symmetrize_input: bool = True) -> Any:
     """L of x = L L^H, lower triangular, for Hermitian positive definite x; NaN where x is not.
 
-    With `symmetrize_input` x is (x + x^H) / 2, else its upper triangle is not read.
+    With `symmetrize_input` x is (x + x^H) / 2, else its upper triangle is not read, and has no part in derivatives.
     Raises `ShapeError` unless x is square, `DtypeError` for integers.
 
     >>> import numpy as np

@@ -167,6 +167,12 @@ def imaginary_diagonal(x: Any) -> Any:
     return diagonal_part(mul(sub(x, conj(x)), scalar_like(x, 0.5)))
 
 
+def mirrored(x: Any, from_lower: bool) -> Any:
+    """The Hermitian matrix that one triangle of x stands for."""
+    whole = add(lower(x), dagger(lower(x, -1))) if from_lower else add(upper(x), dagger(upper(x, 1)))
+    return sub(whole, imaginary_diagonal(x)) if dtypes.is_complex(typeof(x).dtype) else whole
+
+
 def identity_like(x: Any) -> Any:
     """Ones on the diagonal, zeros elsewhere, in the shape and dtype of x."""
     return convert_element_type(_where_diagonal(eq, shape_of(x), 0), typeof(x).dtype)

@@ -15,7 +15,7 @@ from minijax.ops import reference_linalg as reference
 from minijax.ops.arithmetic import neg, sub
 from minijax.ops.families import add, moveaxis, mul, no_cost, reshape, scalar_like, shape_of
 from minijax.ops.matrices import (Shape, block, conjugate, flipped, identity_like, in_columns, linalg_op, lower,
-                                  matrix_cost, product, rows_at, square, upper)
+                                  matrix_cost, mirrored, product, rows_at, square, upper)
 from minijax.ops.slicing import pad
 from minijax.ops.structural import batch_in_front, instantiated
 from minijax.tracing.array import typeof
@@ -209,9 +209,9 @@ def _cholesky_results(dtype: Any, x: Shape) -> Any:
 
 
 def _cholesky_jvp(primals: Any, tangents: Any) -> Any:
-    """dL = L half(L^-1 dX L^-H)."""
+    """dL = L half(L^-1 dX L^-H), for the Hermitian dX that the lower triangle stands for."""
     factor, = cholesky_p.bind(*primals)
-    return (factor,), (_cholesky_tangent(factor, tangents[0]),)
+    return (factor,), (_cholesky_tangent(factor, mirrored(tangents[0], True)),)
 
 
 def _cholesky_tangent(factor: Any, change: Any) -> Any:

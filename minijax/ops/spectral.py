@@ -18,7 +18,7 @@ from minijax.ops.conversion import complex, conj, convert_element_type, imag, re
 from minijax.ops.elementwise import abs as magnitude
 from minijax.ops.families import add, mul, reduce_sum, scalar_like, shape_of
 from minijax.ops.matrices import (Shape, dagger, diagonal, flipped, imaginary_diagonal, in_columns, in_rows,
-                                  inverse_gaps, linalg_op, lower, matrix_cost, product, scale_columns, square, upper,
+                                  inverse_gaps, linalg_op, matrix_cost, mirrored, product, scale_columns, square,
                                   with_diagonal)
 from minijax.ops.reductions import argmax
 from minijax.ops.solving import solve
@@ -44,20 +44,10 @@ def _eigh_results(dtype: Any, x: Shape, **params: Any) -> Any:
 
 def _eigh_jvp(primals: Any, tangents: Any, *, lower: bool, **params: Any) -> Any:
     """dw = diag(P) and dV = V (P o F), with P = V^H dX V and F[i, j] = 1 / (w[j] - w[i])."""
-    v, w = eigh_p.bind(_mirrored(primals[0], lower), lower=lower, **params)
+    v, w = eigh_p.bind(mirrored(primals[0], lower), lower=lower, **params)
     p = product(product(dagger(v), tangents[0]), v)
     dv = product(v, mul(p, _as(inverse_gaps(w), v)))
     return (v, w), (dv, diagonal(_real_part(p)))
-
-
-_lower = lower  # where `lower` is a flag
-
-
-def _mirrored(x: Any, lower: bool) -> Any:
-    """The Hermitian matrix that one triangle of x stands for."""
-    triangle = _lower(x) if lower else upper(x)
-    other = dagger(_lower(x, -1) if lower else upper(x, 1))
-    return add(triangle, other)
 
 
 eigh_p = linalg_op("eigh", (2,), _eigh_results, reference.eigh, jvp=_eigh_jvp, cost=matrix_cost(9))
