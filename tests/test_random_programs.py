@@ -29,7 +29,7 @@ COUNT, BLOCK, COMPILED, DRAWN = (90_000, 250, 19, 10_000) if NIGHTLY else (400, 
 TOLERANCE = 1e-8
 
 OURS = Space(np=minijax.numpy, lax=minijax.lax, map=minijax.tree.map, jit=api.jit, vmap=api.vmap, grad=api.grad,
-             jvp=api.jvp, vjp=api.vjp, linearize=api.linearize)
+             jvp=api.jvp, vjp=api.vjp, linearize=minijax.linearize)
 THEIRS = Space(np=jax.numpy, lax=jax.lax, map=jax.tree.map, jit=lambda f: f, vmap=jax.vmap, grad=jax.grad,
                jvp=jax.jvp, vjp=jax.vjp, linearize=jax.linearize)
 
