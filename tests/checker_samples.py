@@ -58,7 +58,7 @@ def samples_by_op():
     samples = {op: [sample_of(case) for case in cases] for op, cases in found.items()}
     for op in BITS:
         samples[op] = [dataclasses.replace(sample, rtol=0.0) for sample in samples[op]]
-    samples[eigh_p] = [symmetric(sample) if sample.args[0].dtype == np.float32 else sample for sample in samples[eigh_p]]
+    samples[eigh_p] = [symmetric(each) if each.args[0].dtype == np.float32 else each for each in samples[eigh_p]]
     samples[convert_element_type_p] += [
         Sample((array((2, 3)),), {"new_dtype": dtype, "weak_type": False})
         for dtype in (np.dtype("float32"), np.dtype("complex64"), np.dtype(ml_dtypes.bfloat16))]
