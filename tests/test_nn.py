@@ -171,7 +171,25 @@ def test_variance_scaling_modes(mode):
         assert same_but_for_the_last_bits(ours, theirs)
 
 
+@pytest.mark.parametrize("name, shape, options", [
+    ("orthogonal", (5, 4), {}), ("orthogonal", (2, 3, 4), {"scale": 2.0, "column_axis": 0}), ("orthogonal", (0, 3), {}),
+    ("delta_orthogonal", (3, 2, 4), {}), ("delta_orthogonal", (4, 3, 2, 2), {"scale": 0.5})])
+def test_orthogonal(name, shape, options):
+    ours = getattr(nn.initializers, name)(**options)(random.key(3), shape)
+    theirs = getattr(jax.nn.initializers, name)(**options)(jax.random.key(3), shape)
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_orthogonal_matrices():
+    q = np.asarray(random.orthogonal(random.key(3), 3, (2,), "complex64", 4))
+    np.testing.assert_allclose(q, jax.random.orthogonal(jax.random.key(3), 3, (2,), "complex64", 4), atol=1e-6)
+    np.testing.assert_allclose(q @ np.swapaxes(q.conj(), 1, 2), [np.eye(3)] * 2, atol=1e-5)
+
+
 ERRORS = [
+    (lambda: nn.initializers.orthogonal()(random.PRNGKey(0), (3,)), ShapeError, "two axes"),
+    (lambda: nn.initializers.delta_orthogonal()(random.PRNGKey(0), (3, 4, 2)), ShapeError, "as many outputs"),
+    (lambda: random.orthogonal(random.PRNGKey(0), -1), MinijaxValueError, "not sizes"),
     (lambda: nn.relu([1.0]), MinijaxTypeError, "list"),
     (lambda: nn.softmax("a"), MinijaxTypeError, "str"),
     (lambda: nn.glu(np.ones(3, np.float32)), ShapeError, "odd"),
