@@ -31,11 +31,12 @@ def sample_of(case):
 
 
 def symmetric(sample):
-    """A sample of symmetric matrices, whose derivative holds along such."""
+    """A sample of matrices of which the lower triangle is read; the derivative holds along symmetric directions."""
     def half_sum(x):
         return (x + np.swapaxes(x, -1, -2)) / 2
 
-    return dataclasses.replace(sample, args=(half_sum(sample.args[0]),), smooth=True, along=half_sum)
+    x = half_sum(sample.args[0])
+    return dataclasses.replace(sample, args=(x + np.triu(x, 1),), smooth=True, along=half_sum)
 
 
 def few(samples, limit=6):
