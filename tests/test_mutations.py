@@ -20,8 +20,8 @@ CHECKS_OF_RULE = {
 SAMPLES = {op: few(samples, 4) for op, samples in samples_by_op().items()} | held_samples()
 LEAST = 4  # mutants of an op: there are fewest of one without derivative and operands
 SURVIVORS = {  # seen at complex samples only, where differences are no help: singular vectors have any phase
-    "eigh.jvp: conj number 1 done wrongly", "eigh.jvp: mul number 1 done wrongly", "eigh.jvp: sub number 1 done wrongly",
-    "svd.jvp: sub number 1 done wrongly"}
+    "eigh.jvp: conj number 1 done wrongly", "eigh.jvp: mul number 1 done wrongly",
+    "eigh.jvp: sub number 1 done wrongly", "svd.jvp: sub number 1 done wrongly"}
 
 
 def faulty(op, checks):
