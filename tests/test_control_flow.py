@@ -502,3 +502,18 @@ def test_random_programs(steps, p):
     theirs = jax.jit(lambda: each(Theirs))()
     with config.override("evaluator", "numpy"):
         same(each(Ours), theirs)
+
+
+def test_weak_carries_stay_weak_inside():
+    """A carry whose weakness alone the body changes goes into the body weak, as in JAX; the result is the body's."""
+    def ours_and_theirs(run):
+        return [run(lax, minijax.jit), run(jax.lax, jax.jit)]
+
+    def body(c):
+        return c[0] + np.float32(1), c[1] * c[0]
+
+    for run in (lambda lax, jit: lax.while_loop(lambda c: c[0] < 4.0, body, (1.0, np.float16(1))),
+                lambda lax, jit: jit(lambda n: lax.fori_loop(0, n, lambda i, c: body(c), (1.0, np.float16(1))))(3),
+                lambda lax, jit: lax.while_loop(lambda c: c[0] < 9.0, lambda c: (c[1] * 2, body(c)[0]), (1.0, 2.0))):
+        for x, y in zip(*ours_and_theirs(run), strict=True):
+            assert (x.dtype, x.weak_type) == (y.dtype, y.weak_type) and x == y

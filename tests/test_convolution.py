@@ -180,3 +180,15 @@ def test_programs_print_and_parse():
 def test_errors(error, text, call):
     with config.override("evaluator", "numpy"), pytest.raises(error, match=text):
         call()
+
+
+def test_batches_of_no_examples():
+    """vmap of size 0, of either operand or of both, has the shape that JAX gives it."""
+    x, k = np.zeros((0, 2, 4, 5), np.float32), np.zeros((0, 4, 2, 2), np.float32)
+    for axes in ((0, 0), (0, None), (None, 0)):
+        args = [v if axis == 0 else np.zeros(v.shape[1:], np.float32) for v, axis in zip((x, k), axes, strict=True)]
+        for groups in ({"feature_group_count": 2}, {"batch_group_count": 2}):
+            args[1] = args[1] if "feature_group_count" in groups else np.zeros((*args[1].shape[:-2], 4, 2), np.float32)
+            shapes = [vmap(lambda x, k: lax.conv_general_dilated(x, k, (1,), "SAME", **groups), axes)(*args).shape
+                      for lax, vmap in ((minijax.lax, minijax.vmap), (jax.lax, jax.vmap))]
+            assert shapes[0] == shapes[1]

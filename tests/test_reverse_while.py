@@ -362,3 +362,27 @@ def test_errors():
     for wrong in (2.5, True, "all"):
         with mistake(MinijaxTypeError, "while_loop", "checkpoint", repr(wrong)):
             ours(wrong)(X, A, 3)
+
+
+def shrink(x, c, w):
+    """A loop whose body is infinite or NaN at most values on which it does not run."""
+    return lax.while_loop(lambda x: x > 1.0, lambda x: x - w * jnp.sqrt(x - 1.0) / c, x)
+
+
+def test_stopped_rows_leave_no_trace_in_constants():
+    """Rows that never run, and rows that have stopped, neither infect shared constants nor their own."""
+    xs, cs, w = np.float32([9, 0.5, 4, 0.1]), np.float32([2, 0, 1, -1]), np.float32(0.9)
+    for f in (lambda xs, cs, w: minijax.vmap(shrink, (0, 0, None))(xs, cs, w).sum(),
+              lambda xs, cs, w: minijax.vmap(minijax.vmap(shrink, (0, 0, None)), (0, 0, None))(
+                  xs.reshape(2, 2), cs.reshape(2, 2), w).sum()):
+        found = minijax.grad(f, (0, 1, 2))(xs, cs, w)
+        rows = [minijax.grad(shrink, (0, 1, 2))(x, c, w) for x, c in zip(xs, cs, strict=True)]
+        for number, parts in enumerate(zip(*rows, strict=True)):
+            wanted = np.stack(parts).sum() if number == 2 else np.stack(parts)
+            np.testing.assert_allclose(found[number], wanted, rtol=1e-5)
+
+
+def test_a_batch_of_no_rows():
+    none = np.zeros((0,), np.float32)
+    assert minijax.vmap(shrink, (0, 0, None))(none, none, 1.0).shape == (0,)
+    assert minijax.grad(lambda w: minijax.vmap(shrink, (0, 0, None))(none, none, w).sum())(1.0) == 0

@@ -25,9 +25,9 @@ from minijax.interpreters.stage import stage
 from minijax.ir.jaxpr import Jaxpr, Var, held_programs, kept
 from minijax.ir.types import ArrayType, zero
 from minijax.ops.reductions import reduce_or
-from minijax.ops.rows import select_rows, smooth_rows
+from minijax.ops.rows import lend_row, select_rows
 from minijax.tracing.source import at_line
-from minijax.util import partition_list, split_list
+from minijax.util import merge_lists, partition_list, split_list
 
 
 def _type(*types: ArrayType, cond_jaxpr: Jaxpr, cond_nconsts: int, body_jaxpr: Jaxpr, body_nconsts: int,
@@ -36,7 +36,7 @@ def _type(*types: ArrayType, cond_jaxpr: Jaxpr, cond_nconsts: int, body_jaxpr: J
     check_fit("while: the inputs of the condition", cond_jaxpr.in_types, [*cond_consts, *carry])
     check_fit("while: the inputs of the body", body_jaxpr.in_types, [*body_consts, *carry])
     check_fit("while: the results of the body", body_jaxpr.out_types, carry)
-    return body_jaxpr.in_types[body_nconsts:]
+    return body_jaxpr.out_types
 
 
 def _eval(*arrays: np.ndarray, cond_jaxpr: Jaxpr, cond_nconsts: int, body_jaxpr: Jaxpr, body_nconsts: int,
@@ -85,7 +85,8 @@ def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> Any:
 
 def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, cond_jaxpr: Jaxpr, cond_nconsts: int,
            body_jaxpr: Jaxpr, body_nconsts: int, **kept_states: int) -> Any:
-    cond_axes, body_axes, carry_axes = split_list(axes, cond_nconsts, body_nconsts)
+    args = [x if axis is None else place_axis(x, size, axis, 0) for x, axis in zip(args, axes, strict=True)]
+    cond_axes, body_axes, carry_axes = split_list([a if a is None else 0 for a in axes], cond_nconsts, body_nconsts)
     cond_consts, body_consts, carry = split_list(args, cond_nconsts, body_nconsts)
 
     def in_front(mask: Mask) -> list[int | None]:
@@ -101,7 +102,7 @@ def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, cond_j
         refuse_effects("while", (cond_jaxpr, body_jaxpr))
         mask = (True,) * len(mask)
         cond, _ = batch_program(cond_jaxpr, size, (*cond_axes, *in_front(mask)))
-        loop = by_rows(cond, cond_nconsts, body(mask)[0], body_nconsts)
+        loop = by_rows(cond, cond_nconsts, body(mask)[0], tuple([axis is not None for axis in body_axes]))
         body_consts = [*cond_consts, *body_consts]
     carry = [place_axis(x, size, axis, 0) if b else x for x, axis, b in zip(carry, carry_axes, mask, strict=True)]
     outs = while_p.bind(*cond_consts, *body_consts, *carry, cond_nconsts=cond_nconsts, body_nconsts=len(body_consts),
@@ -110,16 +111,22 @@ def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, cond_j
 
 
 @kept
-def by_rows(cond: Jaxpr, cond_nconsts: int, body: Jaxpr, body_nconsts: int) -> dict[str, Jaxpr]:
-    """The programs of a batched loop that goes on as long as any row wants to; the other rows stand still."""
+def by_rows(cond: Jaxpr, cond_nconsts: int, body: Jaxpr, batched: Mask) -> dict[str, Jaxpr]:
+    """The programs of a batched loop that goes on as long as any row wants to; the other rows stand still.
+
+    Meanwhile their part of the work is done on the carry and batched consts of a row that goes on: what the body
+    gives for values on which it would not run may be infinite, and NaN in the gradient of consts that rows share.
+    """
     def any_row(*flat: Any) -> list[Any]:
         return [reduce_or(run_program(cond, *flat)[0], (0,))]
 
     def some_rows(*flat: Any) -> list[Any]:
-        cond_consts, body_consts, carry = split_list(flat, cond_nconsts, body_nconsts)
+        cond_consts, consts, carry = split_list(flat, cond_nconsts, len(batched))
         wants, = run_program(cond, *cond_consts, *carry)
-        safe = [smooth_rows(wants, x) if x.type.differentiable else x for x in carry]
-        return [select_rows(wants, x, y) for x, y in zip(carry, run_program(body, *body_consts, *safe), strict=True)]
+        shared, own = partition_list(batched, consts)
+        lent = lend_row(wants, [*own, *carry])
+        outs = run_program(body, *merge_lists(batched, shared, lent[:len(own)]), *lent[len(own):])
+        return [select_rows(wants, x, y) for x, y in zip(carry, outs, strict=True)]
 
     types = [*cond.in_types[:cond_nconsts], *body.in_types]
     return {"cond_jaxpr": stage(any_row, cond.in_types, cond.debug_name),

@@ -116,11 +116,11 @@ def settled(who: str, body: Callable[..., Any], types: Types, trace: Callable[[T
             tree: Any, name: str) -> tuple[Types, Any]:
     """The types that a carry keeps, and the body traced at them: `trace(types)` is (program, types it gives back).
 
-    A weakly typed leaf, such as a Python scalar, takes the type that the body gives it.
+    A weakly typed leaf, such as a Python scalar, takes the dtype that the body gives it.
     """
     while True:
         found, given = trace(types)
-        grown = tuple([grown_type(t, u) for t, u in zip(types, given, strict=True)])
+        grown = tuple([t if t.matches(u) else grown_type(t, u) for t, u in zip(types, given, strict=True)])
         if grown == types:
             break
         types = grown

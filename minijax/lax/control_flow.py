@@ -170,7 +170,7 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
     init = [x if typeof(x) == t else convert_element_type(x, t.dtype, t.weak_type)
             for x, t in zip(leaves, types, strict=True)]
     outs = while_p.bind(*test.captured, *body.captured, *init, cond_jaxpr=test.jaxpr, cond_nconsts=len(test.captured),
-                        body_jaxpr=retyped(body.jaxpr, types), body_nconsts=len(body.captured),
+                        body_jaxpr=body.jaxpr, body_nconsts=len(body.captured),
                         **kept_states("while_loop", checkpoint))
     return tree.unflatten(outs)
 

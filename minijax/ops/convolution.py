@@ -125,7 +125,7 @@ def _conv_eval(x: np.ndarray, kernel: np.ndarray, *, precision: Any, preferred_e
 def split_axis(x: Any, axis: int, count: int) -> Any:
     """An axis of size count * n as two, of sizes count and n."""
     shape = shape_of(x)
-    return reshape(x, (*shape[:axis], count, shape[axis] // count if count else 0, *shape[axis + 1:]))
+    return reshape(x, (*shape[:axis], count, shape[axis] // count, *shape[axis + 1:]))
 
 
 def merge_axis(x: Any, source: int, target: int) -> Any:
@@ -203,9 +203,18 @@ def _kernel_cotangent(ct: Any, kernel: Linear, x: Any, *, window_strides: Any, p
 
 # ---- batch
 
+def _example(type: ArrayType, axis: int | None) -> ArrayType:
+    return type if axis is None else type.update(shape=(*type.shape[:axis], *type.shape[axis + 1:]))
+
+
 def _conv_batch(size: int, args: Any, axes: Any, *, dimension_numbers: ConvDimensionNumbers, feature_group_count: int,
                 batch_group_count: int, **params: Any) -> Any:
     (x, kernel), (x_axis, kernel_axis) = args, axes
+    if not size:
+        types = [_example(typeof(x), axis) for x, axis in zip(args, axes, strict=True)]
+        out, = _conv_type(*types, dimension_numbers=dimension_numbers, feature_group_count=feature_group_count,
+                          batch_group_count=batch_group_count, **params)
+        return (zeros_of(out.update(shape=(0, *out.shape))),), (0,)
     (batch, features, *_), (kernel_out, *_), (out_batch, out_features, *_) = dimension_numbers
     groups = feature_group_count * batch_group_count
     place, inner = out_features, groups
