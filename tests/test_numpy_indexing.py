@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from tests.oracle import close
 
+import minijax
 from minijax.config import config
 from minijax.errors import (MinijaxIndexError, MinijaxTypeError, MinijaxValueError, NonConcreteBooleanIndexError,
                             ShapeError)
@@ -178,8 +179,9 @@ def test_static_form():
 def test_errors(index, error, text):
     with pytest.raises(error, match=text):
         getitem(X, index)
-    with pytest.raises(error, match=text):
-        scatter_at(X, index, 0.0, "set")
+    if "out of bounds" not in text:  # an update out of bounds is dropped
+        with pytest.raises(error, match=text):
+            scatter_at(X, index, 0.0, "set")
 
 
 def test_errors_of_values_and_traced_masks():
@@ -208,3 +210,37 @@ def test_keys_move_as_numbers_do():
         set_to = scatter_at(keys, index, getitem(keys, (0, 0)), "set")
         np.testing.assert_array_equal(jax.random.key_data(set_to.value),
                                       jax.random.key_data(keys.at[index].set(keys[0, 0])))
+
+
+OUTSIDE = [(3,), (-4,), (0, 9), (a(0, 5), 9), (slice(None), -5, slice(None, None, 2))]
+
+
+@pytest.mark.parametrize("index", OUTSIDE, ids=str)
+def test_static_integers_outside_of_the_array(index):
+    """`x.at` has JAX's meaning for them in every mode; x[i] raises, as NumPy does."""
+    x, other = minijax.numpy.asarray(X), jnp.asarray(X)
+    for mode in (None, "clip", "drop"):
+        close(x.at[index].get(mode=mode), other.at[index].get(mode=mode))
+        for name in ("set", "power"):
+            close(getattr(x.at[index], name)(2.0, mode=mode), getattr(other.at[index], name)(2.0, mode=mode))
+    close(x.at[index].apply(minijax.numpy.sin), other.at[index].apply(jnp.sin))
+    with pytest.raises(MinijaxIndexError, match="out of bounds"):
+        x[index]
+
+
+def test_negative_integers_may_lie_outside():
+    x, other = minijax.numpy.asarray(X), jnp.asarray(X)
+    for index in (-1, a(-1, 0), (slice(None), -2), slice(-2, None)):
+        close(x.at[index].get(wrap_negative_indices=False), other.at[index].get(wrap_negative_indices=False))
+        close(x.at[index].add(1.0, wrap_negative_indices=False), other.at[index].add(1.0, wrap_negative_indices=False))
+
+
+def test_apply_maps_an_element_as_often_as_it_is_named():
+    for index in (a(1, 1, 2), (slice(None), a(0, 0)), (a(0, 0), slice(None), a(1, 1)), (None, 1), slice(2, 0, -1)):
+        for mode in (None, "clip"):
+            close(minijax.numpy.asarray(X).at[index].apply(lambda v: v * v + 1, mode=mode),
+                  jnp.asarray(X).at[index].apply(lambda v: v * v + 1, mode=mode))
+    with pytest.raises(MinijaxTypeError, match="'sorted' is no option"):
+        minijax.numpy.asarray(X).at[0].set(1.0, sorted=True)
+    found = minijax.grad(lambda x: x.at[a(1, 1)].apply(lambda v: v * v).sum())(X)
+    close(found[1], 4 * X[1] ** 3)

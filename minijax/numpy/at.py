@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from minijax.errors import MinijaxTypeError
 from minijax.fusion import fused
 from minijax.numpy.elementwise import negative, power, true_divide
 from minijax.numpy.indexing import apply_at, factors_at, getitem, normalize_static_index, scatter_at
+from minijax.tracing.source import at_line
 
-_OPTIONS = ("kind", "mode", "indices_are_sorted", "unique_indices")
+_HINTS = ("mode", "indices_are_sorted", "unique_indices", "wrap_negative_indices")
+_OPTIONS = ("kind", *_HINTS)
 _write_static = fused(lambda x, values, index, **options: scatter_at(x, index, values, **options),
                       static_argnames=("index", *_OPTIONS))
 _write_array = fused(lambda x, index, values, **options: scatter_at(x, index, values, **options),
@@ -34,8 +37,9 @@ class AtIndexer:
 class IndexUpdate:
     """`x.at[index]`: `set`, `add`, ... return a new array with the elements at the index updated.
 
-    All take `mode` ('drop' leaves out what lies outside of the array, 'clip' moves it inside,
-    'promise_in_bounds' says that it does not happen) and the hints `indices_are_sorted` and `unique_indices`.
+    All take `mode` ('drop', the default of updates, leaves out what lies outside of the array; 'clip', that of
+    `get`, moves it inside; 'promise_in_bounds' says that it does not happen), `wrap_negative_indices` (False: they
+    lie outside) and the hints `indices_are_sorted` and `unique_indices`.
     """
 
     __slots__ = ("array", "index")
@@ -94,7 +98,7 @@ class IndexUpdate:
         return self._write("max", values, options)
 
     def apply(self, func: Callable[[Any], Any], **options: Any) -> Any:
-        """The array with `func` of the elements there."""
+        """The array with `func`, a function of one element, of the elements there; twice of one named twice."""
         return apply_at(self.array, self.index, func, **_known(options))
 
     def get(self, *, fill_value: Any = None, **options: Any) -> Any:
@@ -104,9 +108,13 @@ class IndexUpdate:
         >>> jnp.arange(3).at[5].get(mode='fill', fill_value=-1)
         Array(-1, dtype=int32)
         """
-        return getitem(self.array, self.index, fill_value=fill_value, **_known(options))
+        options = {"mode": "promise_in_bounds", **_known(options)}
+        return getitem(self.array, self.index, fill_value=fill_value, **options)
 
 
 def _known(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that matter here."""
-    return {k: v for k, v in options.items() if k not in ("out_sharding", "wrap_negative_indices")}
+    """The options that say something here; raises `MinijaxTypeError` for a name that is none."""
+    for name in options:
+        if name not in (*_HINTS, "out_sharding"):
+            raise MinijaxTypeError(f"x.at[...]: {name!r} is no option{at_line()}. There are {', '.join(_HINTS)}.")
+    return {name: value for name, value in options.items() if name != "out_sharding" and value is not None}

@@ -78,8 +78,11 @@ class StaticSlice(NamedTuple):
         return cls(*[None if part is None else operator.index(part) for part in (e.start, e.stop, e.step)])
 
 
-def read_index(shape: tuple[int, ...], index: Any, strict: bool) -> Index:
-    """The entries of an index into an array of this shape; `strict` refuses static integers out of bounds."""
+def read_index(shape: tuple[int, ...], index: Any, strict: bool, wrap: bool = True) -> Index:
+    """The entries of an index into an array of this shape; `strict` refuses static integers out of bounds.
+
+    `wrap` counts negative integers from the end; without it they are out of bounds.
+    """
     pieces = [piece for e in _as_tuple(index) for piece in _pieces(e)]
     consumed = sum(e is not None and e is not Ellipsis and e is not _TRUE and e is not _FALSE for e in pieces)
     if sum(e is Ellipsis for e in pieces) > 1:
@@ -99,7 +102,7 @@ def read_index(shape: tuple[int, ...], index: Any, strict: bool) -> Index:
         elif e is None or e is Ellipsis:
             entries.append(e)
         else:
-            entries.append(_entry(e, axis, shape[axis], strict))
+            entries.append(_entry(e, axis, shape[axis], strict, wrap))
             axis += 1
     masks = sum(isinstance(e, Mask) and e.position == 0 for e in pieces)
     others = sum(is_value(e) and not isinstance(e, int) and bool(shape_of(e)) for e in pieces) + len(added)
@@ -157,13 +160,14 @@ def _mask_pieces(e: Any) -> Sequence[Any]:
     return [Mask(where.astype(np.int32), i, mask.shape[i]) for i, where in enumerate(np.nonzero(mask))]
 
 
-def _entry(e: Any, axis: int, size: int, strict: bool) -> Any:
+def _entry(e: Any, axis: int, size: int, strict: bool, wrap: bool) -> Any:
     """What an element of an index means for an axis of this size; negative positions become positive."""
     if isinstance(e, int):
         if strict and not -size <= e < size:
-            raise MinijaxIndexError(f"index {e} is out of bounds for axis {axis} with size {size}{at_line()}. "
-                                    f"Valid are {-size} to {size - 1}; x.at[...].get(mode='clip') moves it inside.")
-        return e + size if e < 0 else e
+            fix = (f"Valid are {-size} to {size - 1}; x.at[...].get(mode='clip') moves it inside." if size else
+                   "That axis has no elements: test x.size first.")
+            raise MinijaxIndexError(f"index {e} is out of bounds for axis {axis} with size {size}{at_line()}. {fix}")
+        return e + size if e < 0 and wrap else e
     if isinstance(e, (slice, StaticSlice)):
         parts = StaticSlice.of(e)
         if parts.step == 0:
@@ -174,14 +178,14 @@ def _entry(e: Any, axis: int, size: int, strict: bool) -> Any:
             raise MinijaxIndexError(f"boolean index did not match indexed array along axis {axis}; size of axis is "
                                     f"{size} but size of corresponding boolean axis is {e.size}{at_line()}.")
         return e.positions
-    return _wrapped(e, size)
+    return _wrapped(e, size, wrap)
 
 
-def _wrapped(e: Any, size: int) -> Any:
+def _wrapped(e: Any, size: int, wrap: bool) -> Any:
     """Integers as an index dtype, the negative ones counted from the end; NumPy arrays stay NumPy arrays."""
     dtype = dtypes.int32 if size < 2**31 else dtypes.int64
-    unsigned = dtypes.is_unsigned(typeof(e).dtype)
+    wrap = wrap and not dtypes.is_unsigned(typeof(e).dtype)
     if isinstance(e, np.ndarray):
-        return np.asarray(np.where(e < 0, e + size, e) if not unsigned else e).astype(dtype)
+        return np.asarray(np.where(e < 0, e + size, e) if wrap else e).astype(dtype)
     e = convert_element_type(e, dtype)
-    return e if unsigned else select_n(lt(e, dtype.type(0)), e, add(e, dtype.type(size)))
+    return select_n(lt(e, dtype.type(0)), e, add(e, dtype.type(size))) if wrap else e
