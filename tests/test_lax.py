@@ -1,5 +1,7 @@
 """minijax.lax held against jax.lax: values, dtypes and weak types."""
 
+import inspect
+
 import jax
 import jax.lax as theirs
 import numpy as np
@@ -98,3 +100,55 @@ def test_errors(number):
     call, text = ERRORS[number]
     with pytest.raises(MinijaxError, match=text):
         call()
+
+
+def parameters(function):
+    """(name, whether by keyword alone, default) of the parameters; no default for one that is a private mark."""
+    def shown(default):
+        return None if type(default) in (type, object) else str(default)
+
+    return [(p.name, p.kind is p.KEYWORD_ONLY, shown(p.default))
+            for p in inspect.signature(function).parameters.values()]
+
+
+OWN = {"while_loop": "checkpoint", "scan": "checkpoint"}  # beyond JAX
+ABSENT = {"after_all", "composite", "create_token", "dce_sink", "pcast", "precv", "psend", "shape_as_value", "stage",
+          "random_gamma_grad"}  # the last one takes *args in JAX
+
+
+@pytest.mark.skipif(jax.__version_info__ >= (0, 11), reason="the signatures are those of JAX 0.10")
+@pytest.mark.parametrize("mine, other", [(ours, theirs), (ours.linalg, theirs.linalg)], ids=["lax", "linalg"])
+def test_signatures(mine, other):
+    """Every function of jax.lax is here, with its parameters and defaults."""
+    names = {name for name in dir(other) if inspect.isroutine(getattr(other, name)) and name[0] != "_"} - ABSENT
+    for name in sorted(names):
+        found = [p for p in parameters(getattr(mine, name)) if p[0] != OWN.get(name)]
+        wanted = parameters(getattr(other, name))
+        assert [p[:2] for p in found] == [p[:2] for p in wanted], name
+        if name != "rng_bit_generator":  # a class of dtypes in JAX
+            assert [p[2] for p in found] == [p[2] for p in wanted], name
+    assert len(names) >= (15 if mine is ours.linalg else 180)
+
+
+def test_what_depends_on_the_platform():
+    both = {"cpu": lambda x: x + 1, "cuda": lambda x: x + 1}
+    for f in (lambda x: ours.platform_dependent(x, **both), lambda x: ours.platform_dependent(x, default=both["cpu"])):
+        assert minijax.jit(f)(1.0) == f(1.0) == 2.0
+    tree = {"a": F}
+    assert ours.with_sharding_constraint(tree, None) is tree
+    with pytest.raises(MinijaxError, match="no function for .*Give one, or a default"):
+        ours.platform_dependent(1.0, abacus=lambda x: x)
+
+
+def test_axis_env():
+    """Collectives traced with named axes given by hand, under transformations too."""
+    def f(x):
+        return ours.psum(x * x, "i") + ours.axis_index("j")
+
+    env = [("i", 4), ("j", 2)]
+    text = str(minijax.make_jaxpr(minijax.grad(f), axis_env=env)(1.0))
+    assert "psum" in text and "axis_name=(i,)" in text
+    assert minijax.make_jaxpr(lambda x: x * ours.axis_size("i"), axis_env=env, return_shape=True)(2.0)[1].shape == ()
+    assert str(minijax.make_jaxpr(lambda x: x * ours.axis_size("i"), axis_env=env)(2.0)).count("4") == 1
+    with pytest.raises(MinijaxError, match="'k'.*'j', 'i'"):
+        minijax.make_jaxpr(lambda x: ours.psum(x, "k"), axis_env=env)(1.0)

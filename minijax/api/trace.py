@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import operator
 from collections.abc import Callable, Sequence
@@ -12,11 +13,13 @@ from minijax.api.arguments import check_callable, check_leaves, function_name
 from minijax.api.boundary import boundary
 from minijax.calls.jit import trace_function
 from minijax.calls.static import JitOptions
+from minijax.interpreters.batch import BatchTrace
 from minijax.ir import dtypes
 from minijax.ir.jaxpr import Jaxpr
 from minijax.ir.types import ArrayType
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.tracing.array import is_value, typeof
+from minijax.tracing.context import context, running
 
 
 class ShapeDtypeStruct:
@@ -31,8 +34,7 @@ class ShapeDtypeStruct:
     def __init__(self, shape: Sequence[int], dtype: Any, *, weak_type: bool = False, sharding: Any = None) -> None:
         self.shape = checked_shape(shape)
         self.dtype = dtypes.canonical_dtype(dtype)
-        self.weak_type = weak_type
-        self.sharding = sharding
+        self.weak_type, self.sharding = weak_type, sharding
 
     @staticmethod
     def of(type: ArrayType) -> ShapeDtypeStruct:
@@ -99,7 +101,8 @@ def make_jaxpr(fun: Callable[..., Any], static_argnums: Any = (), axis_env: Any 
                return_shape: bool = False) -> Callable[..., Any]:
     """A function that traces `fun` and returns its program instead of its value.
 
-    With `return_shape` it returns (program, tree of ShapeDtypeStruct).
+    With `return_shape` it returns (program, tree of ShapeDtypeStruct).  `axis_env` lists the (name, size) of
+    mapped axes that collectives in `fun` may run over.
 
     >>> print(make_jaxpr(lambda x: x * 2.0)(1.0))
     { lambda ; a:~f32[]. let b:~f32[] = mul a 2.0:~f32[] in (b,) }
@@ -114,11 +117,13 @@ def make_jaxpr(fun: Callable[..., Any], static_argnums: Any = (), axis_env: Any 
         leaves, in_tree = pytree.flatten(dynamic)
         names = options.argument_names(fun, args, kwargs)
         types = as_types(f"make_jaxpr of {function_name(fun)}", names, leaves)
-        traced = trace_function(fun, types, in_tree, static, names())
+        with contextlib.ExitStack() as axes:
+            for name, size in axis_env or ():
+                axes.enter_context(running(BatchTrace(context.trace, size, name)))
+            traced = trace_function(fun, types, in_tree, static, names())
         jaxpr = traced.open()
-        if not return_shape:
-            return jaxpr
-        return jaxpr, traced.out_tree.unflatten([ShapeDtypeStruct.of(t) for t in jaxpr.out_types])
+        shapes = traced.out_tree.unflatten([ShapeDtypeStruct.of(t) for t in jaxpr.out_types])
+        return (jaxpr, shapes) if return_shape else jaxpr
 
     return make
 

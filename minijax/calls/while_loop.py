@@ -27,7 +27,7 @@ from minijax.ir.types import ArrayType, zero
 from minijax.ops.reductions import reduce_or
 from minijax.ops.rows import lend_row, select_rows
 from minijax.tracing.source import at_line
-from minijax.util import merge_lists, partition_list, split_list
+from minijax.util import partition_list, split_list
 
 
 def _type(*types: ArrayType, cond_jaxpr: Jaxpr, cond_nconsts: int, body_jaxpr: Jaxpr, body_nconsts: int,
@@ -123,10 +123,8 @@ def by_rows(cond: Jaxpr, cond_nconsts: int, body: Jaxpr, batched: Mask) -> dict[
     def some_rows(*flat: Any) -> list[Any]:
         cond_consts, consts, carry = split_list(flat, cond_nconsts, len(batched))
         wants, = run_program(cond, *cond_consts, *carry)
-        shared, own = partition_list(batched, consts)
-        lent = lend_row(wants, [*own, *carry])
-        outs = run_program(body, *merge_lists(batched, shared, lent[:len(own)]), *lent[len(own):])
-        return [select_rows(wants, x, y) for x, y in zip(carry, outs, strict=True)]
+        safe = lend_row(wants, [*consts, *carry], (*batched, *[True] * len(carry)))
+        return [select_rows(wants, x, y) for x, y in zip(carry, run_program(body, *safe), strict=True)]
 
     types = [*cond.in_types[:cond_nconsts], *body.in_types]
     return {"cond_jaxpr": stage(any_row, cond.in_types, cond.debug_name),

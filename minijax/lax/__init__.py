@@ -36,6 +36,7 @@ from minijax.lax.generators import optimization_barrier, rng_bit_generator, rng_
 from minijax.lax.loops import associative_scan, map, scan
 from minijax.lax.parallel import (all_gather, all_to_all, axis_index, axis_size, pbroadcast, pmax, pmean, pmin,
                                   ppermute, pshuffle, psum, psum_scatter, pswapaxes, ragged_all_to_all)
+from minijax.lax.platforms import platform_dependent, with_sharding_constraint
 from minijax.lax.ragged import ragged_dot, ragged_dot_general
 from minijax.lax.reductions import (argmax, argmin, batch_matmul, cumlogsumexp, cummax, cummin, cumprod, cumsum, dot,
                                     dot_general, reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod,

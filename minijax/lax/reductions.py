@@ -26,13 +26,18 @@ def _reduction(name: str, reduce: Callable[..., Any], meaning: str) -> Callable[
     return function
 
 
-reduce_sum = _reduction("reduce_sum", families.reduce_sum, "Sum")
+_sum = _reduction("reduce_sum", families.reduce_sum, "Sum")
 reduce_prod = _reduction("reduce_prod", reductions.reduce_prod, "Product")
 reduce_max = _reduction("reduce_max", reductions.reduce_max, "The largest element")
 reduce_min = _reduction("reduce_min", reductions.reduce_min, "The smallest element")
 reduce_and = _reduction("reduce_and", reductions.reduce_and, "Bits set in all elements")
 reduce_or = _reduction("reduce_or", reductions.reduce_or, "Bits set in any element")
 reduce_xor = _reduction("reduce_xor", reductions.reduce_xor, "Bits set in an odd number of elements")
+
+
+def reduce_sum(operand: Any, axes: Sequence[int], *, out_sharding: None = None) -> Any:
+    """Sum along axes."""
+    return _sum(operand, axes)
 
 
 def argmax(operand: Any, axis: int, index_dtype: Any) -> Any:

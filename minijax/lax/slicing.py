@@ -165,10 +165,12 @@ scatter_min = _scatter("scatter_min", indexing.scatter_min, "replaced by smaller
 scatter_max = _scatter("scatter_max", indexing.scatter_max, "replaced by larger updates")
 
 
-def scatter_sub(operand: Any, scatter_indices: Any, updates: Any, dimension_numbers: ScatterDimensionNumbers,
-                **options: Any) -> Any:
+def scatter_sub(operand: Any, scatter_indices: Any, updates: Any, dimension_numbers: ScatterDimensionNumbers, *,
+                indices_are_sorted: bool = False, unique_indices: bool = False,
+                mode: GatherScatterMode | str | None = None) -> Any:
     """The operand with updates subtracted from windows."""
-    return scatter_add(operand, scatter_indices, neg(updates), dimension_numbers, **options)
+    return scatter_add(operand, scatter_indices, neg(updates), dimension_numbers, mode=mode,
+                       indices_are_sorted=indices_are_sorted, unique_indices=unique_indices)
 
 
 def scatter_apply(operand: Any, scatter_indices: Any, func: Callable[[Any], Any],

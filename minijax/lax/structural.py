@@ -24,13 +24,14 @@ def _sizes(shape: Sequence[Any]) -> tuple[int, ...]:
     return tuple([operator.index(n) for n in shape])
 
 
-def broadcast(operand: Any, sizes: Sequence[int]) -> Any:
+def broadcast(operand: Any, sizes: Sequence[int], *, out_sharding: None = None) -> Any:
     """Repeated along new leading axes of these sizes."""
     x = as_operand("broadcast", operand)
     return families.broadcast_in_dim(x, (*_sizes(sizes), *x.shape), range(len(sizes), len(sizes) + x.ndim))
 
 
-def broadcast_in_dim(operand: Any, shape: Sequence[int], broadcast_dimensions: Sequence[int]) -> Any:
+def broadcast_in_dim(operand: Any, shape: Sequence[int], broadcast_dimensions: Sequence[int], *,
+                     out_sharding: None = None) -> Any:
     """Axis i of the operand becomes axis broadcast_dimensions[i] of `shape`; the other axes repeat.
 
     >>> broadcast_in_dim(1.0, (2,), ())
@@ -66,7 +67,8 @@ def broadcast_to_rank(x: Any, rank: int) -> Any:
     return ops.expand_dims(x, range(rank - x.ndim))
 
 
-def reshape(operand: Any, new_sizes: Sequence[int], dimensions: Sequence[int] | None = None) -> Any:
+def reshape(operand: Any, new_sizes: Sequence[int], dimensions: Sequence[int] | None = None, *,
+            out_sharding: None = None) -> Any:
     """The same elements in another shape; `dimensions` reorders the axes first.
 
     >>> reshape(broadcast(1.0, (4,)), (2, 2)).shape
@@ -172,7 +174,7 @@ def iota(dtype: Any, size: int) -> Any:
     return ops.iota(dtypes.canonical_dtype(dtype), (operator.index(size),))
 
 
-def broadcasted_iota(dtype: Any, shape: Sequence[int], dimension: int) -> Any:
+def broadcasted_iota(dtype: Any, shape: Sequence[int], dimension: int, *, out_sharding: None = None) -> Any:
     """0, 1, 2, ... along one axis of a shape."""
     return ops.iota(dtypes.canonical_dtype(dtype), _sizes(shape), operator.index(dimension))
 
@@ -201,6 +203,6 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Sequence[int] |
                                             broadcast_dimensions=())[0] if weak else out
 
 
-def empty(shape: Sequence[int], dtype: Any) -> Any:
+def empty(shape: Sequence[int], dtype: Any, *, out_sharding: None = None) -> Any:
     """Zeros: memory is never left as it was found."""
     return full(shape, 0, dtype)

@@ -22,8 +22,8 @@ def smooth_rows(rows: Any, x: Any) -> Any:
     return select_rows(rows, stop_gradient(x), x)
 
 
-def lend_row(rows: Any, xs: Sequence[Any]) -> list[Any]:
-    """Arrays with their first marked row in the place of each row that is not marked."""
+def lend_row(rows: Any, xs: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
+    """Arrays, the batched ones with their first marked row in the place of each row that is not marked."""
     if not shape_of(rows)[0]:
         return list(xs)
     first = argmax(rows, 0)
@@ -33,4 +33,4 @@ def lend_row(rows: Any, xs: Sequence[Any]) -> list[Any]:
         row = dynamic_slice(x, [first] + [0] * (len(shape) - 1), (1, *shape[1:]))
         return select_rows(rows, broadcast_in_dim(row, shape, range(len(shape))), x)
 
-    return [lent(x) for x in xs]
+    return [lent(x) if has_rows else x for x, has_rows in zip(xs, batched, strict=True)]
