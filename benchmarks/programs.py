@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -39,16 +40,26 @@ def mlp_gradient(lib: Any) -> Any:
     return lib.grad(loss), (((w1, b1), (w2, b2)), images, one_hot)
 
 
+def attend(lib: Any, q: Any, k: Any, v: Any) -> Any:
+    """Softmax attention of heads on the first axis."""
+    jnp = lib.numpy
+    scores = jnp.matmul(q, jnp.swapaxes(k, -1, -2)) / 8.0
+    return jnp.matmul(lib.nn.softmax(scores, axis=-1), v)
+
+
 @program("attention")
 def attention(lib: Any) -> Any:
     """Softmax attention of four heads."""
-    jnp = lib.numpy
+    return functools.partial(attend, lib), arrays(lib, (4, 128, 64), (4, 128, 64), (4, 128, 64))
 
-    def attend(q: Any, k: Any, v: Any) -> Any:
-        scores = jnp.matmul(q, jnp.swapaxes(k, -1, -2)) / 8.0
-        return jnp.matmul(lib.nn.softmax(scores, axis=-1), v)
 
-    return attend, arrays(lib, (4, 128, 64), (4, 128, 64), (4, 128, 64))
+@program("gradient of attention")
+def attention_gradient(lib: Any) -> Any:
+    """The sum of squares of attention, by queries, keys and values."""
+    def loss(q: Any, k: Any, v: Any) -> Any:
+        return lib.numpy.sum(attend(lib, q, k, v) ** 2)
+
+    return lib.grad(loss, argnums=(0, 1, 2)), arrays(lib, (4, 128, 64), (4, 128, 64), (4, 128, 64))
 
 
 @program("gradient of layer normalization")
