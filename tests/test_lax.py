@@ -152,3 +152,16 @@ def test_axis_env():
     assert str(minijax.make_jaxpr(lambda x: x * ours.axis_size("i"), axis_env=env)(2.0)).count("4") == 1
     with pytest.raises(MinijaxError, match="'k'.*'j', 'i'"):
         minijax.make_jaxpr(lambda x: ours.psum(x, "k"), axis_env=env)(1.0)
+
+
+def test_clamp_of_complex_numbers():
+    """They are compared by their real parts; there is no derivative, as in JAX."""
+    z, low, high = np.complex64([0, 2 + 3j, 1 - 4j, 1, 1 + 2j, np.nan + 1j, 1.5 + 9j]), 1 + 1j, np.complex64(2 + 2j)
+    wanted = np.asarray(theirs.clamp(np.complex64(low), z, high))
+    for f in (lambda z: ours.clamp(low, z, high), minijax.jit(lambda z: ours.clamp(low, z, high)),
+              minijax.vmap(lambda z: ours.clamp(low, z, high))):
+        np.testing.assert_array_equal(f(z), wanted)
+    with minijax.config.override("evaluator", "numpy"):
+        np.testing.assert_array_equal(ours.clamp(low, z, high), wanted)
+    with pytest.raises(MinijaxError, match="clamp of complex numbers.*no derivative"):
+        minijax.jvp(lambda z: ours.clamp(low, z, high), (z,), (z,))

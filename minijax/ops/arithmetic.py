@@ -17,9 +17,10 @@ from minijax.ir.op import Linear
 from minijax.ir.types import ArrayType
 from minijax.ops import reference
 from minijax.ops.bits import bitwise_and
-from minijax.ops.comparison import eq, gt, has_order, lt, not_a_key, select_n
+from minijax.ops.comparison import eq, gt, not_a_key, select_n
 from minijax.ops.families import (accepts, add_p, any_number, binary_function, mul, nary, scalar_like, unary,
                                   unary_function, unbroadcast)
+from minijax.tracing.array import typeof
 from minijax.tracing.source import at_line
 
 
@@ -140,10 +141,17 @@ def _where(mask: Any, t: Any) -> Any:
     return select_n(mask, scalar_like(t, 0.0), t)
 
 
+def _above(x: Any, y: Any) -> Any:
+    if dtypes.is_complex(typeof(x).dtype):
+        raise DtypeError(f"clamp of complex numbers, which compares their real parts, has no derivative{at_line()}. "
+                         "Clamp lax.real(x) and lax.imag(x).")
+    return gt(x, y)
+
+
 clamp_p = nary("clamp", reference.clamp, (
-    lambda t, z, low, x, high: _where(bitwise_and(gt(low, x), lt(low, high)), t),
-    lambda t, z, low, x, high: _where(bitwise_and(gt(x, low), lt(x, high)), t),
-    lambda t, z, low, x, high: _where(lt(high, x), t)), takes=has_order)
+    lambda t, z, low, x, high: _where(bitwise_and(_above(low, x), _above(high, low)), t),
+    lambda t, z, low, x, high: _where(bitwise_and(_above(x, low), _above(high, x)), t),
+    lambda t, z, low, x, high: _where(_above(x, high), t)), takes=not_a_key)
 
 
 def clamp(low: Any, x: Any, high: Any) -> Any:

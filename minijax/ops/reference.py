@@ -182,7 +182,10 @@ def nextafter(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 @quiet
 def clamp(low: np.ndarray, x: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """min(max(x, low), high); a NaN anywhere gives a NaN."""
+    """min(max(x, low), high); a NaN anywhere gives a NaN.  Complex numbers stand in the order of their real parts."""
+    if np.iscomplexobj(x):
+        x = np.where(low.real >= x.real, low, x)
+        return np.where(x.real <= high.real, x, high)
     return np.asarray(np.minimum(np.maximum(x, low), high), x.dtype)
 
 
