@@ -5,6 +5,7 @@ Here functions of pytrees are traced, their results compared, and what they capt
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -45,7 +46,44 @@ def traced(function: Callable[..., Any], types: Types, args: Sequence[Any]) -> T
     try:
         return trace_cache(function).get(function, types, in_tree, no_static, names)
     except TypeError as error:
-        raise explain_call(function, args, {}) or error from None
+        raise explained(function, args) or error from None
+
+
+def explained(function: Callable[..., Any], args: Sequence[Any]) -> MinijaxTypeError | None:
+    """The error of a call whose arguments do not fit the function's parameters; None if they fit."""
+    error = explain_call(function, args, {})
+    return error and MinijaxTypeError(f"{error} The function is {described(function)}, given{at_line()}.")
+
+
+def applied(function: Callable[..., Any], *args: Any) -> Any:
+    """`function(*args)`, a function given to control flow; raises `MinijaxTypeError` for arguments that do not fit."""
+    try:
+        return function(*args)
+    except TypeError as error:
+        raise explained(function, args) or error from None
+
+
+# function -> what was made of it, by kind; held as long as the function.
+_made: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
+
+
+def made_once(function: Callable[..., Any], kind: str, make: Callable[[Callable[[], Any]], Any]) -> Any:
+    """`make(reference)`, a function that runs `function`, which is reference(): one for each, so traced once."""
+    try:
+        made, reference = _made.setdefault(function, {}), weakref.ref(function)
+    except TypeError:  # cannot be held weakly
+        made, reference = {}, lambda: function
+    if kind not in made:
+        made[kind] = make(reference)
+        made[kind].__name__ = function_name(function)
+    return made[kind]
+
+
+def check_function(who: str, name: str, function: Any) -> None:
+    """Raise `MinijaxTypeError` unless an argument can be called."""
+    if not callable(function):
+        raise MinijaxTypeError(f"{who}: {name} is {function!r} of type {type(function).__name__}, not a function"
+                               f"{at_line()}. Pass the function itself, not its result.")
 
 
 def flat_values(who: str, name: str, tree: Any) -> tuple[list[Any], Any, Types]:
@@ -63,20 +101,26 @@ def check_trees(who: str, wanted: Any, found: Any, first: str, second: str, fix:
     if wanted == found:
         return
     one, other = (tree.unflatten(range(tree.num_leaves)) for tree in (wanted, found))
-    error = pytree.prefix_error(one, other, name="result") or pytree.prefix_error(other, one, name="result")
-    difference = f" {error}" if error else ""
-    raise TreeError(f"{who}: {first} has the structure {wanted}, {second} {found}{at_line()}.{difference} {fix}")
+    error = pytree.prefix_error(one, other, name="result")
+    if error:
+        difference = str(error).replace("a leaf of type int", "a leaf")
+    else:
+        leaves = [path for path, _ in pytree.leaves_with_path(other)]
+        lone = next(path for path, _ in pytree.leaves_with_path(one) if path not in leaves)
+        difference = f"result{pytree.keystr(lone)} is one leaf in the first, but not in the second."
+    raise TreeError(f"{who}{at_line()}: {first} has the structure {wanted}, {second} {found}. {difference} {fix}")
 
 
 def check_types(who: str, tree: Any, name: str, wanted: Types, found: Types, first: str, second: str,
-                fix: str) -> None:
+                rule: str) -> None:
     """Raise `MinijaxTypeError` for the first leaf whose types differ by more than weakness."""
     paths = [path for path, _ in pytree.leaves_with_path(tree.unflatten(range(tree.num_leaves)))]
     for path, t, u in zip(paths, wanted, found, strict=True):
         if not t.matches(u):
-            what = "shapes" if t.shape != u.shape else "dtypes"
-            raise MinijaxTypeError(f"{who}: {name}{pytree.keystr(path)} is {t} {first} and {u} {second}{at_line()}; "
-                                   f"the {what} differ. {fix}")
+            what, fix = (("shapes", "Reshape, slice or pad one of them.") if t.shape != u.shape else
+                         ("dtypes", "Convert one of them with .astype(...)."))
+            raise MinijaxTypeError(f"{who}{at_line()}: {name}{pytree.keystr(path)} is {t} {first} and {u} {second}; "
+                                   f"the {what} differ. {rule} {fix}")
 
 
 @kept
@@ -124,9 +168,14 @@ def settled(who: str, body: Callable[..., Any], types: Types, trace: Callable[[T
         if grown == types:
             break
         types = grown
-    check_types(who, tree, name, types, given, "when it goes into the loop", f"when it comes out of {described(body)}",
-                "A carry keeps its type: convert it with .astype(...) before the loop or in the body.")
+    check_carry(who, body, tree, name, types, given)
     return types, found
+
+
+def check_carry(who: str, body: Callable[..., Any], tree: Any, name: str, before: Types, after: Types) -> None:
+    """Raise `MinijaxTypeError` for a carry whose type the body of a loop changes."""
+    check_types(who, tree, name, before, after, "when it goes into the loop", f"when it comes out of {described(body)}",
+                "A carry keeps its type.")
 
 
 def grown_type(before: ArrayType, after: ArrayType) -> ArrayType:

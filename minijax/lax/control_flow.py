@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import operator
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
 from minijax.calls.cond import cond_p, taken_branch
-from minijax.calls.names import function_name
+from minijax.calls.jit import check_outputs
 from minijax.calls.reverse_loop import SLOTS
 from minijax.calls.while_loop import while_p
 from minijax.config import state
 from minijax.errors import ConcretizationTypeError, MinijaxTypeError, MinijaxValueError
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
-from minijax.lax.carries import (Types, check_trees, check_types, described, flat_values, retyped, settled, traced,
-                                 with_common_captures)
+from minijax.lax.carries import (Types, applied, check_carry, check_function, check_trees, check_types, described,
+                                 flat_values, made_once, retyped, settled, traced, with_common_captures)
 from minijax.lax.loops import scan
 from minijax.ops.comparison import lt, ne
 from minijax.ops.conversion import convert_element_type
@@ -107,7 +105,7 @@ def _operands(who: str, operands: tuple[Any, ...], operand: Any) -> tuple[Any, .
 def _run_one(who: str, index: Any, functions: dict[str, Callable[..., Any]], operands: tuple[Any, ...]) -> Any:
     """Bind `cond` to functions, named as the user knows them."""
     for name, function in functions.items():
-        check_callable(f"{who}, as {name},", function)
+        check_function(who, name, function)
     choices = tuple(functions.values())
     if len(choices) == 1:
         return choices[0](*operands)
@@ -122,7 +120,7 @@ def _run_one(who: str, index: Any, functions: dict[str, Callable[..., Any]], ope
         check_trees(who, found[0].out_tree, other.out_tree, f"the result of {first}", f"that of {label}",
                     "All branches return the same structure.")
         check_types(who, other.out_tree, "result", found[0].jaxpr.out_types, other.jaxpr.out_types, f"from {first}",
-                    f"from {label}", "All branches return the same types: convert one with .astype(...).")
+                    f"from {label}", "All branches return the same types.")
     columns = zip(*[each.jaxpr.out_types for each in found], strict=True)
     out_types = tuple([column[0].update(weak_type=all([t.weak_type for t in column])) for column in columns])
     programs, captured = with_common_captures(found)
@@ -146,8 +144,8 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
     >>> while_loop(lambda x: x < 100.0, lambda x: x * 2.0, 3.0)
     Array(192., dtype=float32, weak_type=True)
     """
-    check_callable("while_loop, as cond_fun,", cond_fun)
-    check_callable("while_loop, as body_fun,", body_fun)
+    check_function("while_loop", "cond_fun", cond_fun)
+    check_function("while_loop", "body_fun", body_fun)
     if state.jax_disable_jit:
         try:
             return _python_loop(cond_fun, body_fun, init_val)
@@ -204,7 +202,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
     >>> fori_loop(0, 5, lambda i, total: total + i, 0)
     Array(10, dtype=int32, weak_type=True)
     """
-    check_callable("fori_loop, as body_fun,", body_fun)
+    check_function("fori_loop", "body_fun", body_fun)
     for name, bound in (("lower", lower), ("upper", upper)):
         if not dtypes.is_integer(_scalar("fori_loop", f"bound {name}", bound).dtype):
             raise MinijaxTypeError(f"fori_loop: the bound {name} is of type {typeof(bound)}, not an integer{at_line()}."
@@ -250,24 +248,31 @@ def _below(carry: tuple[Any, Any, Any]) -> Any:
     return lt(carry[0], carry[1])
 
 
-# body of a fori_loop -> what scan and while_loop run for it, so that these trace it once; held as long as the body.
-_made_steps: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
+def _checked(body_fun: Callable[[Any, Any], Any], i: Any, val: Any) -> Any:
+    """The next `val`; raises for one of another structure or type, in the words of `fori_loop`."""
+    found = applied(body_fun, i, val)
+    (leaves, tree), (outs, out_tree) = pytree.flatten(val), pytree.flatten(found)
+    check_trees("fori_loop", tree, out_tree, "init_val", f"the result of body_fun, {described(body_fun)},",
+                "The body returns the structure that it is given.")
+    check_outputs(body_fun, outs, out_tree)
+    after = tuple([typeof(x) for x in outs])
+    before = tuple([u if t.weak_type and t.shape == u.shape else t  # it gives way
+                    for t, u in zip([typeof(x) for x in leaves], after, strict=True)])
+    check_carry("fori_loop", body_fun, tree, "init_val", before, after)
+    return found
 
 
 def _steps(body_fun: Callable[[Any, Any], Any], kind: str) -> Callable[..., Any]:
-    try:
-        made, reference = _made_steps.setdefault(body_fun, {}), weakref.ref(body_fun)
-    except TypeError:  # cannot be held weakly
-        made, reference = {}, lambda: body_fun
+    """What scan or while_loop runs for the body of a fori_loop."""
+    def make(body: Callable[[], Any]) -> Callable[..., Any]:
+        def scan_step(carry: tuple[Any, Any], _: None) -> Any:
+            i, val = carry
+            return (add(i, convert(1, i.dtype, i.weak_type)), _checked(body(), i, val)), None
 
-    def scan_step(carry: tuple[Any, Any], _: None) -> Any:
-        i, val = carry
-        return (add(i, convert(1, i.dtype, i.weak_type)), reference()(i, val)), None
+        def while_step(carry: tuple[Any, Any, Any]) -> Any:
+            i, upper, val = carry
+            return add(i, convert(1, i.dtype, i.weak_type)), upper, _checked(body(), i, val)
 
-    def while_step(carry: tuple[Any, Any, Any]) -> Any:
-        i, upper, val = carry
-        return add(i, convert(1, i.dtype, i.weak_type)), upper, reference()(i, val)
+        return scan_step if kind == "scan" else while_step
 
-    step = scan_step if kind == "scan" else while_step
-    step.__name__ = function_name(body_fun)
-    return made.setdefault(kind, step)
+    return made_once(body_fun, f"fori_loop by {kind}", make)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
 from minijax.api.vmap import vmap
 from minijax.calls.jit import Traced
@@ -15,7 +15,8 @@ from minijax.calls.scan import regrouped, scan_p
 from minijax.config import state
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.interpreters.batch import unbatched_type
-from minijax.lax.carries import Types, check_trees, check_types, described, flat_values, grown_type, traced
+from minijax.lax.carries import (Types, applied, check_carry, check_function, check_trees, check_types, described,
+                                 flat_values, grown_type, made_once, traced)
 from minijax.ops.families import at_line, reshape
 from minijax.ops.operands import axis_of, operand as as_operand
 from minijax.ops.promotion import convert
@@ -43,7 +44,7 @@ def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None, le
     >>> scan(lambda total, x: (total + x, total), 0.0, np.arange(3.0))
     (Array(3., dtype=float32), Array([0., 0., 1.], dtype=float32, weak_type=True))
     """
-    check_callable("scan", f)
+    check_function("scan", "f", f)
     carry, init_tree, types = flat_values("scan", "init", init)
     leaves, xs_tree, x_types = flat_values("scan", "xs", xs)
     count = _length("scan", xs, x_types, length)
@@ -68,9 +69,7 @@ def _body(f: Any, args: Any, init_tree: Any, types: Types, x_types: Types) -> tu
         given = found.jaxpr.out_types[: len(types)]
         grown = tuple([t if t.matches(u) else grown_type(t, u) for t, u in zip(types, given, strict=True)])
         if grown == types:
-            check_types("scan", init_tree, "init", types, given, "when it goes into the loop",
-                        f"when it comes out of {described(f)}",
-                        "A carry keeps its type: convert it with .astype(...) before the loop or in the body.")
+            check_carry("scan", f, init_tree, "init", types, given)
             return types, found, y_tree
         types = grown
 
@@ -163,19 +162,17 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
     >>> map(lambda x: x ** 2, np.arange(3.0))
     Array([0., 1., 4.], dtype=float32)
     """
-    check_callable("map", f)
+    check_function("map", "f", f)
     leaves, tree, types = flat_values("map", "xs", xs)
     length = _length("map", xs, types)
     size = length if batch_size is None else _positive("map: batch_size", batch_size)
 
-    def step(carry: tuple[()], x: Any) -> tuple[tuple[()], Any]:
-        return carry, f(x)
-
     if batch_size is None:
-        return scan(step, (), xs)[1]
+        return scan(made_once(f, "map", lambda f: lambda carry, x: (carry, applied(f(), x))), (), xs)[1]
     arrays, whole = [as_operand("map", x) for x in leaves], length - length % size
     batches = [reshape(_part(x, 0, 0, whole), (whole // size, size, *x.shape[1:])) for x in arrays]
-    done = scan(lambda carry, x: (carry, vmap(f)(x)), (), tree.unflatten(batches))[1]
+    step = made_once(f, "map of batches", lambda f: lambda carry, x: (carry, vmap(functools.partial(applied, f()))(x)))
+    done = scan(step, (), tree.unflatten(batches))[1]
     done = pytree.map(lambda y: reshape(y, (whole, *y.shape[2:])), done)
     if whole == length:
         return done
@@ -204,7 +201,7 @@ def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = 
     >>> associative_scan(lambda x, y: x * y, np.arange(1.0, 6.0))
     Array([  1.,   2.,   6.,  24., 120.], dtype=float32)
     """
-    check_callable("associative_scan", fn)
+    check_function("associative_scan", "fn", fn)
     leaves, tree, types = flat_values("associative_scan", "elems", elems)
     arrays = [as_operand("associative_scan", x) for x in leaves]
     if not arrays:
@@ -218,7 +215,7 @@ def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = 
                                            "Every leaf has one part of each element: make them equal."]))
 
     def combine(left: list[Any], right: list[Any]) -> list[Any]:
-        found = fn(tree.unflatten(left), tree.unflatten(right))
+        found = applied(fn, tree.unflatten(left), tree.unflatten(right))
         outs, out_tree = pytree.flatten(found)
         check_trees("associative_scan", tree, out_tree, "elems", f"the result of {described(fn)}",
                     "It combines two elements into one of the same structure.")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
 from minijax.devices import default_backend
 from minijax.errors import MinijaxValueError
+from minijax.lax.carries import check_function
 from minijax.ops.families import at_line
 
 _NAMES = {"gpu": ("cuda", "rocm", "gpu")}  # a platform may be called by what it runs on
@@ -25,7 +25,7 @@ def platform_dependent(*args: Any, default: Callable[..., Any] | None = None,
     3.0
     """
     for name, function in {**per_platform, **({} if default is None else {"default": default})}.items():
-        check_callable(f"platform_dependent, as {name},", function)
+        check_function("platform_dependent", name, function)
     here = default_backend()
     chosen = next((per_platform[name] for name in _NAMES.get(here, (here,)) if name in per_platform), default)
     if chosen is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import check_callable, flatten_values
+from minijax.api.arguments import flatten_values
 from minijax.api.boundary import boundary
 from minijax.derivatives import linearize
 from minijax.calls.custom import bind_custom, custom_jvp_p
@@ -19,6 +19,7 @@ from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.transpose import transpose_program
 from minijax.ir.jaxpr import Jaxpr, Var
 from minijax.ir.types import ArrayType, zero
+from minijax.lax.carries import check_function
 from minijax.ops.arithmetic import neg
 from minijax.ops.structural import zeros_of
 from minijax.tracing.array import typeof
@@ -41,9 +42,8 @@ def custom_linear_solve(matvec: Function, b: Any, solve: Function, transpose_sol
     >>> custom_linear_solve(lambda x: 2.0 * x, 6.0, lambda matvec, b: b / matvec(1.0))
     Array(3., dtype=float32, weak_type=True)
     """
-    for function in (matvec, solve, transpose_solve):
-        if function is not None:
-            check_callable("custom_linear_solve", function)
+    for name, function in (("matvec", matvec), ("solve", solve), ("transpose_solve", transpose_solve or solve)):
+        check_function("custom_linear_solve", name, function)
     leaves, tree = flatten_values("custom_linear_solve", matvec, (b,))
     tree = tree.children()[0]
     types = [typeof(x) for x in leaves]
@@ -145,8 +145,8 @@ def custom_root(f: Function, initial_guess: Any, solve: Function, tangent_solve:
     >>> root(4.0)
     2.0
     """
-    for function in (f, solve, tangent_solve):
-        check_callable("custom_root", function)
+    for name, function in (("f", f), ("solve", solve), ("tangent_solve", tangent_solve)):
+        check_function("custom_root", name, function)
     leaves, tree = flatten_values("custom_root", f, (initial_guess,))
     tree = tree.children()[0]
     types = [typeof(x) for x in leaves]
