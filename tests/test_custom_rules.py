@@ -574,7 +574,7 @@ def graded(f):
 def test_outputs_of_rules_are_the_functions():
     f = mj.custom_jvp(lambda p: {"a": p["a"] * 2.0})
     for out, kind, words in (
-            ({"b": X}, TreeError, "The jvp rule of <lambda> returned an output of structure"),
+            ({"b": X}, TreeError, "returned an output of structure"),
             ({"a": X[:2]}, MinijaxTypeError, "f32[2] at result['a'], where the function returns f32[3]"),
             ({"a": np.arange(3)}, MinijaxTypeError, "at result['a'], where the function returns f32[3]"),
             ({"a": "text"}, MinijaxTypeError, "'text' of type str at result['a']")):
@@ -583,7 +583,7 @@ def test_outputs_of_rules_are_the_functions():
             mj.grad(mj.jit(lambda x: f({"a": x})["a"].sum()))(X)
     g = mj.custom_vjp(lambda p: p["a"] * 2.0)
     g.defvjp(lambda p: (p["a"] * 2.0, object()), lambda r, ct: (None,))
-    with mistake(MinijaxTypeError, "The fwd rule of <lambda> returned as residuals", "of type object"):
+    with mistake(MinijaxTypeError, "The fwd rule of <lambda> (", "returned as residuals", "of type object"):
         graded(lambda x: g({"a": x}))
     g.defvjp(lambda p: (p["a"] * 2.0, ()), lambda r, ct: ({"a": ct[:2]},))
     with mistake(MinijaxTypeError, "a cotangent of type f32[2] for argument 0 (p['a']), which has type f32[3]"):
@@ -618,7 +618,7 @@ def test_transpose_and_lowering_rules():
     with mistake(MinijaxTypeError, "must return a tuple with 2 cotangents"):
         graded(lambda x: g(x, x))
     with config.override("evaluator", "xla"):
-        for rule, kind, words in ((lambda x: (x,), TreeError, "The lowering rule of <lambda> returned the structure"),
+        for rule, kind, words in ((lambda x: (x,), TreeError, "returned the structure"),
                                   (lambda x: x[:2], MinijaxTypeError, "returned an array of shape (2,)")):
             h = mj.custom(lambda x: x + 1.0)
             h.deflowering(rule)
@@ -656,7 +656,7 @@ def test_wrong_calls():
 
 def test_a_rule_that_captures_a_finished_trace():
     f = mj.grad(mj.jit(lambda s: scaled(mj.lax.stop_gradient(s), "jvp")(s * X).sum()))
-    with mistake(UnexpectedTracerError, "The jvp rule of <lambda> uses a traced value that it captured"):
+    with mistake(UnexpectedTracerError, "The jvp rule of <lambda> (", "uses a traced value that it captured"):
         f(2.0)
 
 

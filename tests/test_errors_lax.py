@@ -6,7 +6,7 @@ from error_checks import TRANSFORMS, X, mistake
 
 import minijax
 from minijax import lax, numpy as jnp
-from minijax.errors import MinijaxTypeError, TreeError
+from minijax.errors import MinijaxError, MinijaxTypeError, TreeError
 
 HERE = "test_errors_lax.py:"
 BOUNDS = {"known bounds": 3, "bounds not known": None}
@@ -92,3 +92,34 @@ def test_loops_are_traced_once_for_each_function():
         count = len(calls)
         np.testing.assert_array_equal(first, loop())
         assert len(calls) - count <= (1 if len(first.shape) else 0)  # the last, smaller batch
+
+
+PARAMETERS = [
+    (lambda x: lax.full((-3,), 0.0) + x, "full: shape is (-3,)", "below 0"),
+    (lambda x: lax.full((3.0,), 0.0) + x, "full: an element of shape is 3.0", "not an integer"),
+    (lambda x: lax.iota("float32", -3) + x, "iota: size is (-3,)", "below 0"),
+    (lambda x: lax.broadcast(x, (-2,)), "broadcast: sizes is (-2,)", "below 0"),
+    (lambda x: lax.broadcast_in_dim(x, (-1, 3), (1,)), "broadcast_in_dim: shape is (-1, 3)", "below 0"),
+    (lambda x: lax.broadcast_in_dim(x, 3, (0,)), "broadcast_in_dim: shape is 3", "(n,)"),
+    (lambda x: lax.reshape(x, (-1,)), "reshape: new_sizes is (-1,)", "below 0"),
+    (lambda x: lax.tile(x, (2, 2)), "tile: reps is (2, 2) for f32[3]", "one number for each axis"),
+    (lambda x: lax.pad(x, 0.0, (1, 1, 0)), "pad: an item (low, high, interior) of padding_config is 1", "tuple"),
+    (lambda x: lax.integer_pow(x, 1.5), "integer_pow: the power is 1.5", "not an integer"),
+    (lambda x: lax.top_k(x, 2.0), "top_k: k is 2.0", "not an integer"),
+    (lambda x: lax.cumsum(x, 0.5), "cumsum: an axis is 0.5", "not an integer"),
+    (lambda x: lax.reduce_precision(x, 0, 3), "reduce_precision: there is no format of 0 exponent", "at least"),
+    (lambda x: lax.dot_general(x, x, ((0,), (0,))), "dot_general: dimension_numbers is ((0,), (0,))", "(batch axes"),
+    (lambda x: lax.gather(x, np.int32([[0]]), ((), (0,), (0,)), (1,)), "gather: dimension_numbers is ((), (0,), (0,))",
+     "GatherDimensionNumbers(offset_dims"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(PARAMETERS)))
+def test_parameters(number):
+    """A parameter that is no whole number, or negative where sizes are meant, is named with its function and line."""
+    f, *words = PARAMETERS[number]
+    for transform in ("jit", "grad", "vmap"):
+        with mistake(MinijaxError, *words, HERE):
+            TRANSFORMS[transform](f)(X)
+    with mistake(MinijaxError, *words, HERE, bare=True):
+        f(X)

@@ -12,7 +12,7 @@ from minijax import lax
 from minijax.config import config
 from minijax.errors import MinijaxTypeError, NonlinearError, TreeError
 from minijax.interpreters.evaluate import run_program
-from minijax.ir import same_program
+from minijax.language import same_program
 from minijax.language import from_json, parse, to_json
 
 RNG = np.random.default_rng(0)
@@ -161,7 +161,7 @@ def test_mistakes_in_solves():
         solve(transpose_solve=lambda vm, b: [b])
     with mistake(MinijaxTypeError, "solve must return a pair (x, aux)"):
         solve(has_aux=True)
-    with mistake(MinijaxTypeError, "custom_linear_solve takes a function"):
+    with mistake(MinijaxTypeError, "custom_linear_solve: ", "not a function"):
         solve(3)
     with mistake(NonlinearError, "not linear"):
         solve(lambda x: x * x, transpose_solve=lambda vm, b: b)
@@ -265,7 +265,7 @@ def test_mistakes_in_roots():
         root(tangent=lambda g, y: y[:2])
     with mistake(MinijaxTypeError, "solve must return a pair (x, aux)"):
         root(has_aux=True)
-    with mistake(MinijaxTypeError, "custom_root takes a function"):
+    with mistake(MinijaxTypeError, "custom_root: ", "not a function"):
         root(tangent=None)
     with mistake(NonlinearError, "not linear"):
         mj.grad(lambda a: jnp.sum(root(lambda x: x * x - a, tangent=lambda g, y: y * y)))(B)

@@ -16,6 +16,7 @@ import numpy as np
 
 from minijax import pytree
 from minijax.api.arguments import canonical_argnums, flatten_values, function_name, leaf_names
+from minijax.api.boundary import explain_call
 from minijax.calls.custom import bind_custom, in_front, packed, present, run, unpacked
 from minijax.custom_rules.zeros import CustomVJPPrimal, SymbolicZero, shown
 from minijax.errors import MinijaxTypeError, NonlinearError, TreeError, UnexpectedTracerError
@@ -47,6 +48,11 @@ class Call:
         self.linear = [n % len(args) for n in custom.linear_argnums]
         self.out_tree: Any = None
         self.out_types: Sequence[ArrayType] | None = None
+        self.places: dict[str, str] = {}
+
+    def rule_named(self, kind: str) -> str:
+        """A rule as errors speak of it: its kind, its function and where it is written."""
+        return f"The {kind} rule of {self.name}{self.places.get(kind, '')}"
 
     def take_leaves(self) -> list[Any]:
         """The leaves of the call, which rules, kept by programs, must not hold on to."""
@@ -67,7 +73,7 @@ class Call:
     def function(self, *leaves: Any) -> list[Any]:
         """The function itself, on leaves."""
         outs, self.out_tree = pytree.flatten(self.custom.fun(*self.restore(leaves)))
-        self.check_values(outs, self.out_tree, "The function", "returned")
+        self.check_values(outs, self.out_tree, f"The function {self.name}", "returned")
         self.out_types = [typeof(x) for x in outs]
         return outs
 
@@ -79,21 +85,21 @@ class Call:
         """Raise `MinijaxTypeError` for the first leaf that is no array."""
         for number, x in enumerate(outs):
             if not is_value(x):
-                raise MinijaxTypeError(f"{who} {self.name} {did} {x!r} of type {type(x).__name__} at "
+                raise MinijaxTypeError(f"{who} {did} {x!r} of type {type(x).__name__} at "
                                        f"{leaf_path(tree, number)}. Results are pytrees of arrays and scalars.")
 
     def outputs(self, out: Any, rule: str) -> list[Any]:
         """Leaves of the output that a rule returned, which must be like the function's."""
         outs, tree = pytree.flatten(out)
         if self.out_tree is not None and tree != self.out_tree:
-            raise TreeError(f"The {rule} rule of {self.name} returned an output of structure {tree}, the function "
+            raise TreeError(f"{self.rule_named(rule)} returned an output of structure {tree}, the function "
                             f"returns {self.out_tree}. They must be the same.")
-        self.check_values(outs, tree, f"The {rule} rule of", "returned")
+        self.check_values(outs, tree, self.rule_named(rule), "returned")
         types = [typeof(x) for x in outs]
         self.out_tree, self.out_types = tree, self.out_types or types
         for number, (u, t) in enumerate(zip(types, self.out_types, strict=True)):
             if (t.shape, t.dtype) != (u.shape, u.dtype):
-                raise MinijaxTypeError(f"The {rule} rule of {self.name} returned an output of type {u} at "
+                raise MinijaxTypeError(f"{self.rule_named(rule)} returned an output of type {u} at "
                                        f"{leaf_path(tree, number)}, where the function returns {t}. "
                                        "They must have the same shape and dtype.")
         return outs
@@ -101,8 +107,8 @@ class Call:
     def pair(self, result: Any, rule: str, second: str) -> tuple[Any, Any]:
         """The pair that a rule must return."""
         if not isinstance(result, (tuple, list)) or len(result) != 2:
-            raise MinijaxTypeError(f"The {rule} rule of {self.name} must return a pair (output, {second}), "
-                                   f"got {type(result).__name__}.")
+            raise MinijaxTypeError(f"{self.rule_named(rule)} must return a pair (output, {second}), "
+                                   f"got {result!r}.")
         return result[0], result[1]
 
     def derivative(self, found: Any, t: ArrayType, rule: str, what: str, whose: str) -> Any:
@@ -110,11 +116,11 @@ class Call:
         if found is None or isinstance(found, SymbolicZero) or not t.differentiable:
             return zero
         if not is_value(found):
-            raise MinijaxTypeError(f"The {rule} rule of {self.name} returned {found!r} of type {type(found).__name__} "
+            raise MinijaxTypeError(f"{self.rule_named(rule)} returned {found!r} of type {type(found).__name__} "
                                    f"as {what} for {whose} type {t}. Derivatives are arrays.")
         u = typeof(found)
         if (t.shape, t.dtype) != (u.shape, u.dtype):
-            raise MinijaxTypeError(f"The {rule} rule of {self.name} returned {what} of type {u} for {whose} type "
+            raise MinijaxTypeError(f"{self.rule_named(rule)} returned {what} of type {u} for {whose} type "
                                    f"{t}. They must have the same shape and dtype.")
         return found
 
@@ -122,7 +128,7 @@ class Call:
         """Leaves of the cotangents that a rule returned, one tree for each argument; `zero` for None."""
         trees = self.in_tree.children()
         if not isinstance(found, (tuple, list)) or len(found) != len(trees):
-            raise MinijaxTypeError(f"The {rule} rule of {self.name} must return a tuple with {len(trees)} cotangents, "
+            raise MinijaxTypeError(f"{self.rule_named(rule)} must return a tuple with {len(trees)} cotangents, "
                                    f"one for each argument, got {found!r}.")
         leaves: list[Any] = []
         pieces = split_list(types, *[tree.num_leaves for tree in trees])
@@ -138,7 +144,7 @@ class Call:
         if ct_tree != tree and any(x is None for x in leaves):  # a None may be part of the structure
             leaves, ct_tree = pytree.flatten(ct)
         if ct_tree != tree:
-            raise TreeError(f"The {rule} rule of {self.name} returned a cotangent of structure {ct_tree} for argument "
+            raise TreeError(f"{self.rule_named(rule)} returned a cotangent of structure {ct_tree} for argument "
                             f"{number}, which has structure {tree}.")
         names = leaf_names(self.custom.fun, [tree.unflatten(leaves)], None, [number])
         return [self.derivative(c, t, rule, "a cotangent", f"argument {number} ({name}), which has")
@@ -161,6 +167,9 @@ class FlatRule:
         self.rule = rule
         self.symbolic = self.kind in call.custom.symbolic
         self.__name__ = function_name(rule)
+        code = getattr(rule, "__code__", None)
+        if code and not rule.__module__.startswith("minijax."):  # not one that the library made of a user's
+            call.places[self.kind] = f" ({code.co_filename}:{code.co_firstlineno})"
         self.key: Any = (self.kind, rule, call.custom.fun, self.symbolic, call.in_tree, call.fixed,
                          tuple(map(type, call.fixed)))
         try:
@@ -179,9 +188,14 @@ class FlatRule:
         """Run the user's rule; a value that it captured and cannot have is named."""
         try:
             return self.rule(*args)
+        except TypeError:
+            unfit = explain_call(self.rule, args, {})
+            if unfit is None:
+                raise
+            raise MinijaxTypeError(f"{self.call.rule_named(self.kind)}: {unfit}") from None
         except UnexpectedTracerError as error:
             raise UnexpectedTracerError(
-                f"The {self.kind} rule of {self.call.name} uses a traced value that it captured instead of being given "
+                f"{self.call.rule_named(self.kind)} uses a traced value that it captured instead of being given "
                 "it. Pass the value to the function as an argument (minijax.closure_convert turns what a function "
                 f"captures into arguments).\n{error}") from None
 
@@ -199,7 +213,7 @@ class JvpRule(FlatRule):
         outs = call.outputs(out, "jvp")
         found, tree = pytree.flatten(out_tangent)
         if tree != call.out_tree:
-            raise TreeError(f"The jvp rule of {call.name} returned a tangent of structure {tree} for an output of "
+            raise TreeError(f"{call.rule_named('jvp')} returned a tangent of structure {tree} for an output of "
                             f"structure {call.out_tree}. They must be the same.")
         at = (leaf_path(tree, number) for number in range(len(outs)))
         return outs, [call.derivative(t, typeof(x), "jvp", f"a tangent at {path}" if len(outs) > 1 else "a tangent",
@@ -221,7 +235,7 @@ class FwdRule(FlatRule):
         out, saved = call.pair(self.user(*call.restore(seen)), "fwd", "residuals")
         outs = call.outputs(out, "fwd")
         residuals, tree = pytree.flatten(saved)
-        call.check_values(residuals, tree, "The fwd rule of", "returned as residuals")
+        call.check_values(residuals, tree, call.rule_named("fwd"), "returned as residuals")
         self.residual_trees[len(residuals)] = tree
         return outs, residuals
 
@@ -254,13 +268,13 @@ class VmapRule(FlatRule):
         result = self.user(size, in_batched, *call.restore(placed))
         out, out_batched = call.pair(result, "vmap", "out_batched")
         outs, tree = pytree.flatten(out)
-        call.check_values(outs, tree, "The vmap rule of", "returned")
+        call.check_values(outs, tree, call.rule_named("vmap"), "returned")
         marks, mark_tree = pytree.flatten(out_batched)
         if mark_tree != tree or not all(isinstance(mark, (bool, np.bool_)) for mark in marks):
-            raise TreeError(f"The vmap rule of {call.name} returned out_batched {out_batched!r} for an output of "
+            raise TreeError(f"{call.rule_named('vmap')} returned out_batched {out_batched!r} for an output of "
                             f"structure {tree}. It says True or False for each leaf, in that structure.")
         if call.out_tree is not None and tree != call.out_tree:
-            raise TreeError(f"The vmap rule of {call.name} returned an output of structure {tree}, the function "
+            raise TreeError(f"{call.rule_named('vmap')} returned an output of structure {tree}, the function "
                             f"returns {call.out_tree}. They must be the same.")
         self.check(size, outs, tree, marks)
         call.out_tree = tree
@@ -289,7 +303,7 @@ class VmapRule(FlatRule):
         for number, (u, mark, t) in enumerate(zip(types, marks, self.call.out_types, strict=True)):
             shape = (size, *t.shape) if mark else t.shape
             if (u.shape, u.dtype) != (shape, t.dtype):
-                raise MinijaxTypeError(f"The vmap rule of {self.call.name} returned {u} at {leaf_path(tree, number)}, "
+                raise MinijaxTypeError(f"{self.call.rule_named('vmap')} returned {u} at {leaf_path(tree, number)}, "
                                        f"expected {t.update(shape=shape)} (out_batched is {bool(mark)}).")
 
 
@@ -335,7 +349,7 @@ class TransposeRule(FlatRule):
         if len(numbers) == 1:
             found = (found,)
         if not isinstance(found, (tuple, list)) or len(found) != len(numbers):
-            raise MinijaxTypeError(f"The transpose rule of {call.name} must return a tuple with {len(numbers)} "
+            raise MinijaxTypeError(f"{call.rule_named('transpose')} must return a tuple with {len(numbers)} "
                                    f"cotangents, one for each linear argument, got {found!r}.")
         given = dict(zip(numbers, found, strict=True))
         full = call.cotangents([given.get(n) for n in call.moving], call.in_types, "transpose")
@@ -350,10 +364,10 @@ class LoweringRule(FlatRule):
     def __call__(self, *values: Any) -> list[Any]:
         outs, tree = pytree.flatten(self.user(*self.call.restore(values)))
         if tree != self.call.out_tree:
-            raise TreeError(f"The lowering rule of {self.call.name} returned the structure {tree}, the function "
+            raise TreeError(f"{self.call.rule_named('lowering')} returned the structure {tree}, the function "
                             f"returns {self.call.out_tree}. They must be the same.")
         for number, (x, t) in enumerate(zip(outs, self.call.out_types or (), strict=True)):
             if (tuple(x.shape), x.dtype) != (t.shape, t.dtype):
-                raise MinijaxTypeError(f"The lowering rule of {self.call.name} returned an array of shape {x.shape} "
+                raise MinijaxTypeError(f"{self.call.rule_named('lowering')} returned an array of shape {x.shape} "
                                        f"and dtype {x.dtype} at {leaf_path(tree, number)}, expected {t}.")
         return outs

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from minijax import pytree
-from minijax.errors import DtypeError
+from minijax.errors import DtypeError, MinijaxValueError
 from minijax.ir import dtypes
 from minijax.ir.op import Op
 from minijax.lax.enums import RoundingMethod
 from minijax.ops import arithmetic, bits, comparison, conversion, elementwise
 from minijax.ops.families import add_p, at_line, mul_p
-from minijax.ops.operands import operand
+from minijax.ops.operands import operand, whole
 from minijax.ops.promotion import convert, like_scalar
 from minijax.tracing.array import Array, is_value, typeof
 
@@ -137,7 +137,7 @@ def pow(x: Any, y: Any) -> Any:
 
 def integer_pow(x: Any, y: int) -> Any:
     """x to a whole power that is known while tracing."""
-    return elementwise.integer_pow(x, int(y))
+    return elementwise.integer_pow(x, whole("integer_pow", "the power", y))
 
 
 def reciprocal(x: Any) -> Any:
@@ -199,8 +199,13 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
 
 
 def reduce_precision(operand: Any, exponent_bits: int, mantissa_bits: int) -> Any:
-    """Rounded to the values of a float format with fewer bits."""
-    return conversion.reduce_precision(operand, exponent_bits, mantissa_bits)
+    """Rounded to the values of a float format with fewer bits: at least 1 of the exponent."""
+    bits = [whole("reduce_precision", name, number) for name, number in (("exponent_bits", exponent_bits),
+                                                                         ("mantissa_bits", mantissa_bits))]
+    if bits[0] < 1 or bits[1] < 0:
+        raise MinijaxValueError(f"reduce_precision: there is no format of {bits[0]} exponent and {bits[1]} mantissa "
+                                f"bits{at_line()}. Give 1 and 0 at least.")
+    return conversion.reduce_precision(operand, *bits)
 
 
 def stop_gradient(x: Any) -> Any:

@@ -10,7 +10,7 @@ from minijax.ir import dtypes
 from minijax.lax.elementwise import like_arrays
 from minijax.lax.enums import RandomAlgorithm
 from minijax.ops import generators
-from minijax.ops.operands import operand as as_operand
+from minijax.ops.operands import operand as as_operand, whole_numbers
 
 
 def rng_bit_generator(key: Any, shape: Sequence[int], dtype: Any = dtypes.uint32,
@@ -26,7 +26,7 @@ def rng_bit_generator(key: Any, shape: Sequence[int], dtype: Any = dtypes.uint32
     """
     name = algorithm if isinstance(algorithm, str) else RandomAlgorithm(int(algorithm)).name
     return generators.rng_bit_generator_p.bind(
-        as_operand("rng_bit_generator", key), shape=tuple([int(n) for n in shape]),
+        as_operand("rng_bit_generator", key), shape=whole_numbers("rng_bit_generator", "shape", shape, 0),
         dtype=dtypes.canonical_dtype(dtype), algorithm=name.lower().removeprefix("rng_"))
 
 
@@ -39,7 +39,7 @@ def rng_uniform(a: Any, b: Any, shape: Sequence[int]) -> Any:
     (3,)
     """
     low, high = like_arrays(a, b)
-    return generators.rng_uniform_p.bind(low, high, shape=tuple([int(n) for n in shape]))[0]
+    return generators.rng_uniform_p.bind(low, high, shape=whole_numbers("rng_uniform", "shape", shape, 0))[0]
 
 
 def optimization_barrier(operand: Any, /) -> Any:

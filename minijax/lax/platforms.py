@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minijax.api.boundary import boundary
-from minijax.devices import default_backend
+from minijax.hardware import default_backend
 from minijax.errors import MinijaxValueError
 from minijax.lax.carries import check_function
 from minijax.ops.families import at_line

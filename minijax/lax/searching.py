@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minijax.ops import searching
-from minijax.ops.operands import axis_of, operand as as_operand
+from minijax.ops.operands import axis_of, operand as as_operand, whole
 
 
 def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
@@ -18,12 +18,13 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
     (Array([3., 2.], dtype=float32), Array([1, 2], dtype=int32))
     """
     x = as_operand("top_k", operand)
-    return searching.top_k(x, int(k), axis_of("top_k", axis, x.ndim))
+    return searching.top_k(x, whole("top_k", "k", k), axis_of("top_k", axis, x.ndim))
 
 
 def _approximate(name: str, is_max_k: bool, operand: Any, k: int, reduction_dimension: int, **params: Any) -> Any:
     x = as_operand(name, operand)
-    return searching.approx_top_k_p.bind(x, k=int(k), reduction_dimension=axis_of(name, reduction_dimension, x.ndim),
+    return searching.approx_top_k_p.bind(x, k=whole(name, "k", k),
+                                         reduction_dimension=axis_of(name, reduction_dimension, x.ndim),
                                          is_max_k=is_max_k, **params)
 
 

@@ -18,7 +18,7 @@ from minijax.ops.arithmetic import neg
 from minijax.ops.comparison import lt, select_n
 from minijax.ops.families import add, at_line, reshape, scalar_like
 from minijax.ops.indexing import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
-from minijax.ops.operands import axis_of, operand as as_operand
+from minijax.ops.operands import axis_of, operand as as_operand, whole
 from minijax.tracing.array import Array, typeof
 
 
@@ -37,10 +37,10 @@ def slice_in_dim(operand: Any, start_index: int | None, limit_index: int | None,
     x = as_operand("slice_in_dim", operand)
     axis = axis_of("slice_in_dim", axis, x.ndim)
     length = x.shape[axis]
-    low, high = (default if given is None else int(given) + length * (given < 0)
+    low, high = (default if given is None else whole("slice_in_dim", "a bound", given) + length * (given < 0)
                  for given, default in ((start_index, 0), (limit_index, length)))
     starts, limits, strides = [0] * x.ndim, list(x.shape), [1] * x.ndim
-    starts[axis], limits[axis], strides[axis] = low, high, int(stride)
+    starts[axis], limits[axis], strides[axis] = low, high, whole("slice_in_dim", "stride", stride)
     return ops.slice_(x, starts, limits, strides)
 
 
@@ -91,7 +91,7 @@ def dynamic_slice_in_dim(operand: Any, start_index: Any, slice_size: int, axis: 
     """`dynamic_slice` along one axis, whole along the others."""
     x = as_operand("dynamic_slice_in_dim", operand)
     axis = axis_of("dynamic_slice_in_dim", axis, x.ndim)
-    sizes = [int(slice_size) if i == axis else n for i, n in enumerate(x.shape)]
+    sizes = [whole("dynamic_slice_in_dim", "slice_size", slice_size) if i == axis else n for i, n in enumerate(x.shape)]
     return dynamic_slice(x, _start_along(x, start_index, axis), sizes, allow_negative_indices=allow_negative_indices)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,20 +13,17 @@ from minijax.ops import families, slicing
 from minijax.ops import promotion
 from minijax.ops import structural as ops
 from minijax.ops.families import at_line
-from minijax.ops.operands import axes_of, axis_of, operand as as_operand
+from minijax.ops.operands import axes_of, axis_of, operand as as_operand, whole, whole_numbers
 from minijax.ops.promotion import convert
 from minijax.tracing.array import typeof
 from minijax.util import size_of
 
 
-def _sizes(shape: Sequence[Any]) -> tuple[int, ...]:
-    return tuple([operator.index(n) for n in shape])
-
-
 def broadcast(operand: Any, sizes: Sequence[int], *, out_sharding: None = None) -> Any:
     """Repeated along new leading axes of these sizes."""
     x = as_operand("broadcast", operand)
-    return families.broadcast_in_dim(x, (*_sizes(sizes), *x.shape), range(len(sizes), len(sizes) + x.ndim))
+    sizes = whole_numbers("broadcast", "sizes", sizes, 0)
+    return families.broadcast_in_dim(x, (*sizes, *x.shape), range(len(sizes), len(sizes) + x.ndim))
 
 
 def broadcast_in_dim(operand: Any, shape: Sequence[int], broadcast_dimensions: Sequence[int], *,
@@ -38,10 +34,11 @@ def broadcast_in_dim(operand: Any, shape: Sequence[int], broadcast_dimensions: S
     Array([1., 1.], dtype=float32, weak_type=True)
     """
     x = as_operand("broadcast_in_dim", operand)
-    if x.shape == tuple(shape) and list(broadcast_dimensions) == list(range(x.ndim)):
+    shape = whole_numbers("broadcast_in_dim", "shape", shape, 0)
+    axes = whole_numbers("broadcast_in_dim", "broadcast_dimensions", broadcast_dimensions)
+    if x.shape == shape and axes == tuple(range(x.ndim)):
         return x
-    return families.broadcast_in_dim_p.bind(x, shape=_sizes(shape),
-                                            broadcast_dimensions=_sizes(broadcast_dimensions))[0]
+    return families.broadcast_in_dim_p.bind(x, shape=shape, broadcast_dimensions=axes)[0]
 
 
 def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
@@ -76,7 +73,7 @@ def reshape(operand: Any, new_sizes: Sequence[int], dimensions: Sequence[int] | 
     """
     x = as_operand("reshape", operand)
     x = x if dimensions is None else families.transpose(x, dimensions)
-    return families.reshape(x, _sizes(new_sizes))
+    return families.reshape(x, whole_numbers("reshape", "new_sizes", new_sizes, 0))
 
 
 def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = None) -> Any:
@@ -88,7 +85,7 @@ def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = No
 
 def transpose(operand: Any, permutation: Sequence[int]) -> Any:
     """Axis i of the result is axis permutation[i] of the operand."""
-    x, permutation = as_operand("transpose", operand), _sizes(permutation)
+    x, permutation = as_operand("transpose", operand), whole_numbers("transpose", "permutation", permutation)
     return x if permutation == tuple(range(x.ndim)) else families.transpose_p.bind(x, permutation=permutation)[0]
 
 
@@ -109,7 +106,7 @@ def concatenate(operands: Any, dimension: int) -> Any:
     if not len(operands):
         raise ShapeError(f"concatenate takes at least one operand{at_line()}.")
     arrays = [as_operand("concatenate", x) for x in operands]
-    return ops.concatenate(arrays, operator.index(dimension))
+    return ops.concatenate(arrays, whole("concatenate", "dimension", dimension))
 
 
 def stack(operands: Any, axis: int = 0) -> Any:
@@ -128,7 +125,7 @@ def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
 def split(operand: Any, sizes: Sequence[int], axis: int = 0) -> list[Any]:
     """Pieces of the given sizes along an axis."""
     x = as_operand("split", operand)
-    return list(ops.split(x, _sizes(sizes), axis_of("split", axis, x.ndim)))
+    return list(ops.split(x, whole_numbers("split", "sizes", sizes, 0), axis_of("split", axis, x.ndim)))
 
 
 def tile(operand: Any, reps: Sequence[int]) -> Any:
@@ -137,15 +134,17 @@ def tile(operand: Any, reps: Sequence[int]) -> Any:
     >>> tile(broadcast(1.0, (2,)), (2,)).shape
     (4,)
     """
-    x = as_operand("tile", operand)
-    both = [n for pair in zip(_sizes(reps), x.shape, strict=True) for n in pair]
+    x, reps = as_operand("tile", operand), whole_numbers("tile", "reps", reps, 0)
+    if len(reps) != x.ndim:
+        raise ShapeError(f"tile: reps is {reps} for {typeof(x)}{at_line()}. Give one number for each axis.")
+    both = [n for pair in zip(reps, x.shape, strict=True) for n in pair]
     spread = families.broadcast_in_dim(x, both, range(1, 2 * x.ndim, 2))
     return families.reshape(spread, [n * r for n, r in zip(x.shape, reps, strict=True)])
 
 
 def rev(operand: Any, dimensions: Sequence[int]) -> Any:
     """Reversed along axes."""
-    return ops.rev(as_operand("rev", operand), _sizes(dimensions))
+    return ops.rev(as_operand("rev", operand), whole_numbers("rev", "dimensions", dimensions))
 
 
 def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, int, int]]) -> Any:
@@ -155,7 +154,9 @@ def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, in
     Array([0., 1., 0., 1.], dtype=float32, weak_type=True)
     """
     x, value = like_arrays(as_operand("pad", operand), padding_value)
-    return slicing.pad(x, value, [_sizes(each) for each in padding_config])
+    triples = [whole_numbers("pad", "an item (low, high, interior) of padding_config", each)
+               for each in padding_config]
+    return slicing.pad(x, value, triples)
 
 
 # ---- constants ----
@@ -171,12 +172,13 @@ def iota(dtype: Any, size: int) -> Any:
     >>> iota('int32', 3)
     Array([0, 1, 2], dtype=int32)
     """
-    return ops.iota(dtypes.canonical_dtype(dtype), (operator.index(size),))
+    return ops.iota(dtypes.canonical_dtype(dtype), whole_numbers("iota", "size", (size,), 0))
 
 
 def broadcasted_iota(dtype: Any, shape: Sequence[int], dimension: int, *, out_sharding: None = None) -> Any:
     """0, 1, 2, ... along one axis of a shape."""
-    return ops.iota(dtypes.canonical_dtype(dtype), _sizes(shape), operator.index(dimension))
+    return ops.iota(dtypes.canonical_dtype(dtype), whole_numbers("broadcasted_iota", "shape", shape, 0),
+                    axis_of("broadcasted_iota", dimension, len(shape)))
 
 
 def full(shape: Sequence[int] | int, fill_value: Any, dtype: Any = None, *, sharding: Any = None) -> Any:
@@ -185,7 +187,7 @@ def full(shape: Sequence[int] | int, fill_value: Any, dtype: Any = None, *, shar
     >>> full((2,), 1, 'float32')
     Array([1., 1.], dtype=float32)
     """
-    sizes = (operator.index(shape),) if not isinstance(shape, Sequence) else _sizes(shape)
+    sizes = whole_numbers("full", "shape", shape if isinstance(shape, Sequence) else (shape,), 0)
     type = typeof(fill_value)
     if type.shape:
         raise ShapeError(f"full: the value is a scalar, got {type}{at_line()}. Use broadcast_in_dim.")

@@ -12,7 +12,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from minijax.errors import ShapeError
+from minijax.errors import MinijaxTypeError, ShapeError
 from minijax.ir import dtypes
 from minijax.ir.op import Linear, Op
 from minijax.ir.types import ArrayType, zero
@@ -147,6 +147,11 @@ def dot_general(x: Any, y: Any, dimension_numbers: Any, precision: Any = None,
     >>> np.asarray(dot_general(np.ones((2, 3), np.float32), np.ones(3, np.float32), (((1,), (0,)), ((), ()))))
     array([3., 3.], dtype=float32)
     """
-    numbers = tuple([tuple([tuple(axes) for axes in pair]) for pair in dimension_numbers])
+    try:
+        numbers = tuple([tuple([tuple(axes) for axes in pair]) for pair in dimension_numbers])
+    except TypeError:
+        raise MinijaxTypeError(
+            f"dot_general: dimension_numbers is {dimension_numbers!r}{at_line()}. It is ((axes of x to sum, of y), "
+            "(batch axes of x, of y)): (((1,), (0,)), ((), ())) for matrices.") from None
     return dot_general_p.bind(x, y, dimension_numbers=numbers, precision=precision,
                               preferred_element_type=preferred_element_type)[0]

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from minijax.errors import DtypeError, MinijaxValueError, MissingRuleError, ShapeError
+from minijax.errors import DtypeError, MinijaxTypeError, MinijaxValueError, MissingRuleError, ShapeError
 from minijax.ir import dtypes
 from minijax.ir.op import Linear, Op
 from minijax.ir.text import register_named
@@ -139,6 +139,9 @@ def _gathered_shape(name: str, x: ArrayType, indices: ArrayType, numbers: Gather
                     sizes: tuple[int, ...]) -> tuple[int, ...]:
     if not dtypes.is_integer(indices.dtype):
         raise DtypeError(f"{name}: the indices are {indices}{at_line()}. They must be integers.")
+    if not isinstance(numbers, GatherDimensionNumbers):
+        raise MinijaxTypeError(f"{name}: dimension_numbers is {numbers!r}{at_line()}, not a GatherDimensionNumbers. "
+                               "Write lax.GatherDimensionNumbers(offset_dims=..., ...).")
     for right, complaint in _complaints(x, indices, numbers, sizes):
         if not right:
             raise ShapeError(f"{name} of {x} at indices {indices}: {complaint}{at_line()}. Check {numbers}.")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from minijax.errors import MinijaxTypeError, MinijaxValueError
+from minijax.errors import MinijaxError, MinijaxTypeError, MinijaxValueError, ShapeError
 from minijax.ir import dtypes
 from minijax.ir.types import scalar_type
 from minijax.ops.conversion import convert_element_type
@@ -40,7 +41,7 @@ def take_in(x: Any, dtype: Any = None) -> Array:
 
 def axis_of(name: str, axis: Any, ndim: int) -> int:
     """An axis as a number in range(ndim); raises `MinijaxValueError`."""
-    number = operator.index(axis)
+    number = whole(name, "an axis", axis)
     if not -ndim <= number < ndim:
         raise MinijaxValueError(f"{name}: axis {number} is out of bounds for an array of {ndim} axes{at_line()}. "
                                 + (f"Choose among {-ndim} .. {ndim - 1}." if ndim else "Leave the axis out."))
@@ -55,3 +56,25 @@ def axes_of(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
     if len(set(axes)) != len(axes):
         raise MinijaxValueError(f"{name}: axis {axis} names an axis twice{at_line()}.")
     return axes
+
+
+def whole(name: str, what: str, number: Any) -> int:
+    """A parameter as an int; raises `MinijaxTypeError` for what is no whole number."""
+    try:
+        return operator.index(number)
+    except MinijaxError:  # it is traced
+        raise
+    except TypeError:
+        raise MinijaxTypeError(f"{name}: {what} is {number!r}{at_line()}, not an integer. Write int(...) if a whole "
+                               "number is meant.") from None
+
+
+def whole_numbers(name: str, what: str, numbers: Any, least: int | None = None) -> tuple[int, ...]:
+    """A parameter as a tuple of ints; raises `MinijaxTypeError`, and `ShapeError` for numbers below `least`."""
+    if not isinstance(numbers, Iterable):
+        raise MinijaxTypeError(f"{name}: {what} is {numbers!r}{at_line()}, not a tuple of integers. Give one for each "
+                               "axis: (n,) is a tuple of one.")
+    found = tuple([whole(name, f"an element of {what}", number) for number in numbers])
+    if least is not None and min(found, default=least) < least:
+        raise ShapeError(f"{name}: {what} is {found}{at_line()}, of which none may be below {least}.")
+    return found
