@@ -25,7 +25,7 @@ _MEMORY = ("checkpoint", "checkpoint_name", "print_saved_residuals", "remat", "s
 _CALLBACKS = ("io_callback", "pure_callback")
 _HOMES = {name: home for home, names in (
     ("minijax.ad_checkpoint", _MEMORY), ("minijax.api", _API), ("minijax.callbacks", _CALLBACKS),
-    ("minijax.custom_rules", _CUSTOM), ("minijax.derivatives", _DERIVATIVES), ("minijax.devices", _DEVICES),
+    ("minijax.custom_rules", _CUSTOM), ("minijax.derivatives", _DERIVATIVES), ("minijax.hardware", _DEVICES),
     ("minijax.ir", ("Jaxpr",)), ("minijax.language", ("parse",)),
     ("minijax.kinks", ("conventions",)), ("minijax.taylor", ("jet", "laplacian")),
     ("minijax.tracing", ("Array", "typeof"))) for name in names}

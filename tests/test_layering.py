@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import minijax
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # What lies directly below `minijax/`, by floor.
@@ -24,7 +26,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     ("calls",),
     ("lowering",),
     ("api",),
-    ("optimize", "language", "custom_rules", "devices", "fusion", "derivatives", "tree", "tree_util", "typing",
+    ("optimize", "language", "custom_rules", "hardware", "fusion", "derivatives", "tree", "tree_util", "typing",
      "inspect", "custom_batching", "custom_derivatives", "ad_checkpoint", "checkpoint_policies", "callbacks", "debug",
      "experimental", "lax", "numpy", "random", "nn", "scipy", "interop", "taylor", "kinks", "testing",
      "test_util"),
@@ -290,3 +292,8 @@ def test_two_rings_are_two_reports(tmp_path):
              for folder in ("ir", "ops") for one, other in ("ab", "ba")}
     assert plant(tmp_path, files) == [
         "import cycle: minijax.ir.a minijax.ir.b", "import cycle: minijax.ops.a minijax.ops.b"]
+
+
+def test_no_module_hides_a_public_name():
+    homes = set(minijax._HOMES)
+    assert not homes & {path.stem for path in (ROOT / "minijax").iterdir()}

@@ -41,14 +41,14 @@ class JittedFunction:
         self._programs = trace_cache(function)
         self._fast: Any = None
         self._token: Any = None
-        self._array_class: type = Array
+        self._array_classes: tuple[type, ...] = ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             if context.trace is base_trace and state.token is self._token:
                 outs = self._fast(*args, **kwargs)
                 first = outs[0] if type(outs) is tuple and outs else outs
-                if type(first) is Array and type(first.value) is not self._array_class:
+                if type(first) is Array and type(first.value) not in self._array_classes:
                     return Array.backend.bare_traced(outs)
                 return outs
             return self._call(args, kwargs)
@@ -73,7 +73,7 @@ class JittedFunction:
             self._check(args, kwargs)
             fast = self._backend_function()
             if fast is not None:
-                self._fast, self._token, self._array_class = fast, state.token, Array.backend.array_class()
+                self._fast, self._token, self._array_classes = fast, state.token, Array.backend.array_classes()
                 return self(*args, **kwargs)
         traced, leaves = self._traced(args, kwargs)
         return call_traced(traced, leaves, function_name(self.__wrapped__), self._options.inline)

@@ -23,8 +23,8 @@ def to_jax(fun: Callable[..., Any], *, static_argnums: Any = None, static_argnam
 
     >>> import jax, minijax.numpy as jnp
     >>> f = to_jax(lambda x: jnp.sum(jnp.sin(x) ** 2))
-    >>> print(jax.grad(f)(0.5))
-    0.84147096
+    >>> print(f"{jax.grad(f)(0.5):.4f}")
+    0.8415
     """
     check_callable("to_jax", fun)
     options = JitOptions(fun, static_argnums, static_argnames)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -73,9 +74,10 @@ class XlaBackend(Backend):
         text = repr(value)
         return text[text.index("("):] if "(" in text else f"({text})"
 
-    def array_class(self) -> type:
-        """JAX's class of concrete arrays."""
-        return type(jax.device_put(0))
+    @functools.cache
+    def array_classes(self) -> tuple[type, ...]:
+        """JAX's classes of concrete arrays: of numbers, and of keys."""
+        return type(jax.device_put(0)), type(jax.random.key(0))
 
     def bare_traced(self, outs: Any) -> Any:
         """Inside JAX's transformations a jitted function gives back JAX's tracers: `jax.grad(jit(f))` works."""

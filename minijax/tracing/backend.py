@@ -47,9 +47,9 @@ class Backend:
         """A compiled form of a Python function for eager calls; None to trace and evaluate each call."""
         return None
 
-    def array_class(self) -> type:
-        """The class of the backend's own arrays, but for stand-ins of a tracer of its own."""
-        return np.ndarray
+    def array_classes(self) -> tuple[type, ...]:
+        """The classes of the backend's own arrays, but for stand-ins of a tracer of its own."""
+        return (np.ndarray,)
 
     def bare_traced(self, outs: Any) -> Any:
         """What a compiled function returns when the backend itself is tracing its caller."""
