@@ -548,7 +548,8 @@ def test_carries():
         lax.scan(widens, {"h": (H, H)}, XS)
     with mistake(MinijaxTypeError, "init is i32[]", "f32[]", "the dtypes differ"):
         lax.scan(lambda c, x: (c + x[0], None), np.int32(1), XS)
-    with mistake(TreeError, "init", "<lambda>", "is one leaf in the first, but not in the second", "keeps its structure"):
+    with mistake(TreeError, "init", "<lambda>", "is one leaf in the first, but not in the second",
+                 "keeps its structure"):
         lax.scan(lambda c, x: ((c, c), None), H, XS)
     with mistake(TreeError, "missing ['b']", "<lambda>"):
         lax.scan(lambda c, x: ({"a": c["a"]}, None), {"a": H, "b": H}, XS)

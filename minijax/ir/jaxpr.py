@@ -195,7 +195,7 @@ def kept(function: Callable[..., T]) -> Callable[..., T]:
         key = function, *args
         if key not in jaxpr.cache:
             jaxpr.cache[key] = function(jaxpr, *args)
-        return jaxpr.cache[key]
+        return jaxpr.cache[key]  # type: ignore[no-any-return]
 
     return find
 
