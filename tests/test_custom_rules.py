@@ -665,3 +665,9 @@ def test_a_rule_whose_output_moves_with_tangents():
     f.defjvp(mj.jit(lambda p, t: (p[0] + t[0], t[0])))
     with mistake(NonlinearError, "computes its output from the tangents"):
         graded(f)
+
+
+def test_rules_of_no_module():
+    names = {"__name__": None, "mj": mj}
+    exec("f = mj.custom_jvp(lambda x: x * x)\nf.defjvp(lambda primals, tangents: (f(*primals), tangents[0]))", names)
+    assert float(mj.grad(names["f"])(3.0)) == 1.0

@@ -168,7 +168,7 @@ class FlatRule:
         self.symbolic = self.kind in call.custom.symbolic
         self.__name__ = function_name(rule)
         code = getattr(rule, "__code__", None)
-        if code and not rule.__module__.startswith("minijax."):  # not one that the library made of a user's
+        if code and not str(rule.__module__).startswith("minijax."):  # not one that the library made of a user's
             call.places[self.kind] = f" ({code.co_filename}:{code.co_firstlineno})"
         self.key: Any = (self.kind, rule, call.custom.fun, self.symbolic, call.in_tree, call.fixed,
                          tuple(map(type, call.fixed)))
