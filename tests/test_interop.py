@@ -211,6 +211,15 @@ def test_custom_rules(f):
     agree(minijax.jit(minijax.vmap(minijax.grad(from_jax(f))))(X), jax.vmap(jax.grad(f))(X))
 
 
+def test_functions_that_are_primitives_in_the_newest_jax():
+    def f(x):
+        polynomial = jnp.polyval(jnp.array([2.0, -1.0, 3.0]), x)
+        return jnp.sum(jnp.log2(x) + polynomial + jnp.arctanh(x / 9) + jnp.arccos(x / 9))
+
+    x = np.abs(X) + 0.5
+    agree(minijax.value_and_grad(from_jax(f))(x), jax.value_and_grad(f)(x))
+
+
 def test_custom_vmap():
     @jax.custom_batching.custom_vmap
     def f(x, y):

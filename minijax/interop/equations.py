@@ -54,12 +54,12 @@ def opened(program: Any) -> tuple[Any, Sequence[Any]]:
 def run(program: Any, args: Sequence[Any], consts: Sequence[Any] | None = None) -> list[Any]:
     """Run a JAX program on minijax values in the current trace."""
     jaxpr, own = opened(program)
-    env: dict[Any, Any] = dict(zip(jaxpr.constvars, own if consts is None else consts, strict=True))
+    given = (*(own if consts is None else consts), *args)  # JAX 0.12 has constants among the inputs of some programs
+    env: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], given, strict=True))
 
     def read(atom: Any) -> Any:
         return literal(atom) if isinstance(atom, core.Literal) else env[atom]
 
-    env.update(zip(jaxpr.invars, args, strict=True))
     for eqn in jaxpr.eqns:
         before = context.source
         context.source = source_of(eqn) or before

@@ -10,14 +10,16 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 from jax.extend.core import primitives
 
 from minijax import lax
 from minijax.api.jit import jit
+from minijax.api.trace import ShapeDtypeStruct
 from minijax.interop.equations import array_type, opened, rules, run
 from minijax.ad_checkpoint import checkpoint
 from minijax.ops.conversion import convert_element_type_p
-from minijax.tracing.array import typeof
+from minijax.tracing.array import Array, typeof
 from minijax.util import split_list
 
 _functions: weakref.WeakKeyDictionary[Any, Callable[..., Any]] = weakref.WeakKeyDictionary()
@@ -120,8 +122,17 @@ def _reducer(jaxpr: Any, consts: Sequence[Any]) -> Callable[..., Any]:
     return lambda x, y: tuple(run(jaxpr, (*x, *y), consts or None))
 
 
+def _high_level(*values: Any, _prim: Any) -> Any:
+    """A primitive of newer JAX that says itself what it is made of."""
+    def flat(*xs: Any) -> list[Any]:
+        return jax.tree.leaves(_prim.expand(*_prim.in_tree.unflatten(xs)))
+
+    return run(jax.make_jaxpr(flat)(*[Array.backend.abstract(ShapeDtypeStruct.of(typeof(x))) for x in values]), values)
+
+
 rules.update({
     "call": _inlined,
+    "call_hi_primitive": _high_level,
     "checkpoint": _checkpoint,
     "closed_call": _inlined,
     "cond": _cond,

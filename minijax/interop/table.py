@@ -123,6 +123,14 @@ def _in_total_order(compare: Callable[[Any, Any], Any]) -> Rule:
     return lambda x, y, **_: compare(key(x), key(y))
 
 
+def _polynomial(x: Any, *coefficients: Any) -> Any:
+    """The sum of c[k] x^k, by Horner's rule; operands have one shape or none."""
+    total = coefficients[-1]
+    for c in reversed(coefficients[:-1]):
+        total = lax.add(lax.mul(total, x), c)
+    return total
+
+
 def _selecting(name: str, parameters: str) -> Rule:
     """JAX names by a primitive, `ge` or `le`, which element of a window is selected."""
     def rule(*values: Any, select_prim: Any, **params: Any) -> Any:
@@ -191,7 +199,10 @@ rules.update({
     "fft": _fft,
     "gather": _gather,
     "le_to": _in_total_order(lax.le),
+    "log2": lambda x, **_: lax.div(lax.log(x), lax.full_like(x, np.log(2))),
     "lt_to": _in_total_order(lax.lt),
+    "one_minus_square": lambda x, **_: lax.sub(lax.full_like(x, 1), lax.square(x)),
+    "polynomial": _polynomial,
     "qr": through(linalg.qr, "pivoting", "full_matrices"),
     "ragged_dot_general": _ragged,
     "random_gamma_grad": elementwise("random_gamma_grad"),
