@@ -10,7 +10,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_API = ("ShapeDtypeStruct", "eval_shape", "grad", "jit", "jvp", "make_jaxpr",
+_API = ("ShapeDtypeStruct", "eval_shape", "grad", "jit", "jvp", "make_jaxpr", "pmap",
         "value_and_grad", "vjp", "vmap")
 _CUSTOM = ("closure_convert", "custom", "custom_gradient", "custom_jvp", "custom_transpose", "custom_vjp")
 _DERIVATIVES = ("hessian", "hvp", "jacfwd", "jacobian", "jacrev", "linear_transpose", "linearize")

@@ -78,9 +78,13 @@ def program_cost(*types: ArrayType, jaxpr: Jaxpr, **params: Any) -> int:
 
 
 class CallOp(Op):
-    """An op that runs the programs it holds; its effects are theirs."""
+    """An op that runs the programs it holds; its effects are theirs, and so is what its results vary over."""
 
     __slots__ = ()
+
+    def result_types(self, types: tuple[ArrayType, ...], params: dict[str, Any]) -> tuple[ArrayType, ...]:
+        """Types of the results, as the programs say."""
+        return tuple(self.type(*types, **params))
 
     def effects_of(self, params: dict[str, Any]) -> frozenset[str]:
         """Effects of the held programs."""
@@ -119,7 +123,7 @@ class TraceCache:
     def get(self, function: Callable[..., Any], types: tuple[ArrayType, ...], in_tree: Any, static: Any,
             arg_names: Callable[[], Sequence[str]]) -> Traced:
         """The program of `function(*static.merge(args))`, traced on first need."""
-        key = types, in_tree, static, state.token, context.trace.axis_sizes()
+        key = types, in_tree, static, state.token, context.trace.axes()
         found = self.programs.get(key)
         if found is None:
             found = trace_function(function, types, in_tree, static, arg_names())

@@ -13,7 +13,7 @@ from minijax.ir.types import ArrayType
 from minijax.ops.families import broadcast_axis, moveaxis
 from minijax.ops.parallel import NamedSize, runs_over
 from minijax.tracing.array import Tracer, typeof
-from minijax.tracing.context import Trace, context, deriving, running
+from minijax.tracing.context import MappedAxis, Trace, context, deriving, running
 from minijax.tracing.leaks import check_capture
 
 
@@ -81,9 +81,9 @@ class BatchTrace(Trace):
         return tuple([x if axis is None else BatchTracer(self, x, axis)
                       for x, axis in zip(outs, out_axes, strict=True)])
 
-    def axis_sizes(self) -> tuple[tuple[Any, int], ...]:
-        """Names and sizes of this axis, if it has a name, and of those around."""
-        return (*([] if self.axis_name is None else [(self.axis_name, self.size)]), *super().axis_sizes())
+    def axes(self) -> tuple[MappedAxis, ...]:
+        """This axis, if it has a name, and those around."""
+        return (*([] if self.axis_name is None else [MappedAxis(self.axis_name, self.size)]), *super().axes())
 
     def split(self, args: Sequence[Any]) -> tuple[list[Any], list[int | None]]:
         """Batched values and their axes; None for a value that is the same for every example."""

@@ -17,6 +17,7 @@ from minijax.interpreters.stage import StageTrace, StageTracer
 from minijax.ir.jaxpr import Jaxpr, Source
 from minijax.ir.op import Op
 from minijax.ir.types import zero
+from minijax.ops.parallel import vary
 from minijax.ops.structural import zeros_of
 from minijax.tracing.array import Tracer, typeof
 from minijax.tracing.context import Trace, context, deriving, running
@@ -144,7 +145,8 @@ def linearize_flat(function: Callable[..., Sequence[Any]], primals: Sequence[Any
         duals = [DualTracer(trace, x, tape.new_input(typeof(x))) if is_linear else x
                  for x, is_linear in zip(primals, linear, strict=True)]
         outs, tangents = split_duals(trace, function(*duals))
-    tape.live = False
+    with running(tape):
+        tangents = [t if t is zero else vary(t, typeof(x).varying) for t, x in zip(tangents, outs, strict=True)]
     return outs, LinearTape(tape, tangents)
 
 

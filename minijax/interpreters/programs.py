@@ -17,6 +17,8 @@ from minijax.interpreters.stage import StageTracer, stage
 from minijax.ir.jaxpr import Jaxpr, kept
 from minijax.ir.passes import dce
 from minijax.ir.types import zero
+from minijax.ops.parallel import vary
+from minijax.tracing.array import typeof
 
 
 @kept
@@ -39,10 +41,10 @@ def jvp_program(jaxpr: Jaxpr, nonzero: tuple[bool, ...],
 
 
 def forced(force: tuple[bool, ...] | None, tangents: list[Any], primals: list[Any]) -> list[Any]:
-    """The tangents, those marked in `force` without symbolic zeros."""
-    if force is None:
-        return tangents
-    return [instantiate(t, x) if must else t for must, t, x in zip(force, tangents, primals, strict=True)]
+    """The tangents, those marked in `force` without symbolic zeros; they vary over the mesh axes that primals do."""
+    full = tangents if force is None else [instantiate(t, x) if must else t
+                                           for must, t, x in zip(force, tangents, primals, strict=True)]
+    return [t if t is zero else vary(t, typeof(x).varying) for t, x in zip(full, primals, strict=True)]
 
 
 class Linearized(NamedTuple):

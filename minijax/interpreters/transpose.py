@@ -12,7 +12,9 @@ from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Origin, Var, kept
 from minijax.ir.op import Linear
 from minijax.ir.types import zero
 from minijax.ops.elementwise import add_any
+from minijax.ops.parallel import psum, vary
 from minijax.ops.structural import zeros_of
+from minijax.tracing.array import Tracer, typeof
 from minijax.tracing.context import context, located
 from minijax.util import partition_list
 
@@ -47,8 +49,13 @@ def accumulate_all(cotangents: dict[Var, Any], eqn: Equation, cts: Sequence[Any]
 
 
 def accumulate(cotangents: dict[Var, Any], atom: Atom, ct: Any) -> None:
-    """Add a cotangent to what a variable has already; that of a literal is dropped."""
+    """Add a cotangent to what a variable has already; that of a literal is dropped.
+
+    A value that does not vary along a mesh axis is one for all devices there: its cotangent is the sum over them.
+    """
     if ct is not zero and type(atom) is Var:
+        if atom.type.varying or isinstance(ct, Tracer):
+            ct = vary(psum(ct, typeof(ct).varying - atom.type.varying), atom.type.varying)
         before = cotangents.get(atom)
         cotangents[atom] = ct if before is None else add_any(before, ct)
 

@@ -99,10 +99,18 @@ class Op:
         try:
             found = self._inferred.get(key)
         except TypeError:
-            return tuple(self.type(*types, **params))
+            return self.result_types(types, params)
         if found is None:
-            found = bounded(self._inferred, key, tuple(self.type(*types, **params)))
+            found = bounded(self._inferred, key, self.result_types(types, params))
         return found
+
+    def result_types(self, types: tuple[ArrayType, ...], params: dict[str, Any]) -> tuple[ArrayType, ...]:
+        """Types of the results: what the rule says, varying over the mesh axes over which an operand does."""
+        outs = tuple(self.type(*types, **params))
+        varying = frozenset().union(*[t.varying for t in types])
+        if not varying or "collective" in self.traits:  # those say it themselves
+            return outs
+        return tuple([t.update(varying=varying) for t in outs])
 
     def effects_of(self, params: dict[str, Any]) -> frozenset[str]:
         """Effects of one equation, those of the programs it holds included."""

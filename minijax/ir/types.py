@@ -61,8 +61,8 @@ class ArrayType:
         return ArrayType(**{**fields, **changes})
 
     def matches(self, other: ArrayType) -> bool:
-        """Whether the types agree but for weakness."""
-        return self.shape == other.shape and self.dtype == other.dtype and self.varying == other.varying
+        """Whether the types agree but for weakness, and for the axes over which they vary."""
+        return self.shape == other.shape and self.dtype == other.dtype
 
     @property
     def differentiable(self) -> bool:

@@ -27,7 +27,7 @@ from minijax.ops.operands import axis_of, operand as as_operand
 from minijax.ops.reductions import argmax
 from minijax.ops.structural import concatenate
 from minijax.tracing.array import typeof
-from minijax.tracing.context import context
+from minijax.tracing.context import MappedAxis, context
 from minijax.tracing.source import at_line
 from minijax.util import size_of
 
@@ -48,12 +48,17 @@ def _names(axis_name: Any) -> tuple[Any, ...]:
 
 
 def _size(name: Any) -> int:
-    sizes = context.trace.axis_sizes()
-    found = next((size for other, size in sizes if other == name), None)
+    return _axis(name).size
+
+
+def _axis(name: Any) -> MappedAxis:
+    """The innermost mapped axis of this name."""
+    axes = context.trace.axes()
+    found = next((axis for axis in axes if axis.name == name), None)
     if found is None:
-        known = f"Those around are {', '.join(repr(n) for n, _ in sizes)}." if sizes else "No axis around has a name."
-        raise UnboundAxisError(f"There is no mapped axis named {name!r} here{at_line()}. {known} "
-                               f"Call the function under vmap(..., axis_name={name!r}).")
+        known = f"Those around are {', '.join(repr(a.name) for a in axes)}." if axes else "No axis around has a name."
+        raise UnboundAxisError(f"There is no mapped axis named {name!r} here{at_line()}. {known} Call the function "
+                               f"under vmap(..., axis_name={name!r}), pmap(..., axis_name={name!r}) or shard_map.")
     return found
 
 

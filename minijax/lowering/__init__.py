@@ -13,9 +13,10 @@ import jax
 
 from minijax import pytree
 from minijax.calls.jit import jit_p
+from minijax.calls.shard_map import shard_map_p
 from minijax.config import config
 from minijax.interpreters.evaluate import evaluators, switch_evaluator
-from minijax.lowering import table_callbacks, table_control, table_custom, table_memory, table_reduce, table_scan
+from minijax.lowering import meshes, table_callbacks, table_control, table_custom, table_memory, table_reduce, table_scan
 from minijax.lowering.backend import XlaBackend
 from minijax.lowering.eager import evaluate_xla, evaluate_xla_checked, program_evaluators
 from minijax.lowering.emit import lower_call
@@ -44,6 +45,8 @@ def install() -> None:
         pytree.install(trees)
         lower_call(jit_p)
         program_evaluators.update(table_callbacks.evaluators | table_memory.evaluators | table_custom.evaluators)
+        rules[shard_map_p] = meshes.shard_map
+        program_evaluators[shard_map_p] = meshes.evaluate
         for table in (table_control, table_custom, table_reduce, table_scan, table_memory):  # ops that hold programs
             rules.update(table.rules)
         evaluators["xla"] = evaluate_xla

@@ -24,6 +24,7 @@ def _exchange(x: Any, *, axis_size: int, **params: Any) -> Any:
 
 
 rules: dict[Op, Callable[..., Any]] = {
+    parallel.pvary_p: lambda x, *, axis_name: x,
     parallel.psum_p: lax.psum,
     parallel.pmax_p: lax.pmax,
     parallel.pmin_p: lax.pmin,

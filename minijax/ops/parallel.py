@@ -106,12 +106,29 @@ def group_size(axis_size: int, axis_index_groups: Groups) -> int:
     return axis_size if axis_index_groups is None else len(axis_index_groups[0])
 
 
+# ---- pvary: the same value for all, taken as one that differs ----
+
+def _vary_type(x: ArrayType, *, axis_name: tuple[Any, ...]) -> tuple[ArrayType]:
+    return (x.update(varying=x.varying | {*axis_name}),)
+
+
+pvary_p = _collective("pvary", _vary_type, lambda x, size, axis, **params: (x, axis), lambda **params: (params, 0),
+                      lambda ct, x, *, axis_name: psum(ct, axis_name))
+pvary_p.eval = lambda x, *, axis_name: (x,)
+
+
+def vary(x: Any, names: Any) -> Any:
+    """`x`, of a type that varies along these mesh axes too."""
+    missing = frozenset(names) - typeof(x).varying if names else names
+    return pvary_p.bind(x, axis_name=tuple(sorted(missing, key=str)))[0] if missing else x
+
+
 # ---- psum, pmax, pmin ----
 
 def _reduce_type(name: str, takes: Callable[[Any], bool]) -> Callable[..., Any]:
     def type_rule(x: ArrayType, *, axis_name: tuple[Any, ...], axis_index_groups: Groups) -> tuple[ArrayType]:
         accepts(name, x.dtype, takes, "numeric")
-        return (x,)
+        return (x.update(varying=x.varying - {*axis_name}) if axis_index_groups is None else x,)
 
     return type_rule
 
@@ -143,12 +160,26 @@ def _ordered(dtype: Any) -> bool:
     return not_a_key(dtype) and not dtypes.is_complex(dtype)
 
 
-psum_p = _collective("psum", _reduce_type("psum", any_number), _psum_own, _unmoved,
-                     lambda ct, x, **params: psum_p.bind(ct, **params)[0], elementwise_cost(1))
+def _psum_transpose(ct: Any, x: Any, *, axis_name: tuple[Any, ...], axis_index_groups: Groups) -> Any:
+    """Where types tell that the sum is one value for all, each term gets its cotangent; else the sum of theirs."""
+    tracked = x.type.varying.intersection(axis_name) if axis_index_groups is None else ()
+    rest = tuple([name for name in axis_name if name not in tracked])
+    return vary(psum_p.bind(ct, axis_name=rest, axis_index_groups=axis_index_groups)[0] if rest else ct, tracked)
+
+
+psum_p = _collective("psum", _reduce_type("psum", any_number), _psum_own, _unmoved, _psum_transpose,
+                     elementwise_cost(1))
 pmax_p = _collective("pmax", _reduce_type("pmax", _ordered), _extremum_own(reduce_max), _unmoved,
                      cost=elementwise_cost(1))
 pmin_p = _collective("pmin", _reduce_type("pmin", _ordered), _extremum_own(reduce_min), _unmoved,
                      cost=elementwise_cost(1))
+
+
+def psum(x: Any, names: Any) -> Any:
+    """The sum over these axes; `x` itself over none."""
+    return psum_p.bind(x, axis_name=tuple(sorted(names, key=str)), axis_index_groups=None)[0] if names else x
+
+
 pmax_p.jvp, pmin_p.jvp = _extremum_jvp(lambda: pmax_p), _extremum_jvp(lambda: pmin_p)
 
 

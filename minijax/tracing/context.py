@@ -7,10 +7,18 @@ and no overriding source.
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 from minijax.ir.jaxpr import Equation, Origin, Source
 from minijax.ir.op import Op
+
+
+class MappedAxis(NamedTuple):
+    """A named axis of examples or devices; `tracked` if types say which values vary along it (else all may)."""
+
+    name: Any
+    size: int
+    tracked: bool = False
 
 
 class Trace:
@@ -33,9 +41,9 @@ class Trace:
         """Apply `op`: the one method that an interpreter of values must write."""
         raise NotImplementedError(f"the interpreter '{self.name}' must define process(op, args, params)")
 
-    def axis_sizes(self) -> tuple[tuple[Any, int], ...]:
-        """Names and sizes of the mapped axes around, innermost first."""
-        return self.parent.axis_sizes() if self.parent is not None else ()
+    def axes(self) -> tuple[MappedAxis, ...]:
+        """The mapped axes around that have names, innermost first."""
+        return self.parent.axes() if self.parent is not None else ()
 
     def is_ancestor_or_self(self, other: Trace) -> bool:
         """Whether `self` is `other` or one of the traces around it."""

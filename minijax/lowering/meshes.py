@@ -1,0 +1,68 @@
+"""Programs over a mesh of devices become `jax.shard_map`; our plain meshes and specs, JAX's own."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from minijax.calls.shard_map import shard_map_p
+from minijax.config import state
+from minijax.errors import MinijaxValueError
+from minijax.ir.jaxpr import Jaxpr
+from minijax.lowering.eager import new_kernel
+from minijax.lowering.emit import emit
+from minijax.lowering.values import bare
+from minijax.ops.meshes import DeviceMesh, Spec
+from minijax.tracing.array import Array
+
+
+@functools.lru_cache(maxsize=256)
+def to_jax_mesh(mesh: DeviceMesh) -> Mesh:
+    """JAX's mesh; raises `MinijaxValueError` if there are not enough devices."""
+    there = {d.id: d for d in jax.devices(mesh.platform or None)}
+    count = mesh.count(mesh.names)
+    if len(there) < count or not there.keys() >= {*mesh.devices}:
+        raise MinijaxValueError(f"The mesh {dict(mesh.axes)} takes {count} devices, and there are {len(there)}. Map over "
+                                "fewer, or start with more (XLA_FLAGS=--xla_force_host_platform_device_count="
+                                f"{count} makes so many of a CPU).")
+    chosen = [there[n] for n in mesh.devices] or list(there.values())[:count]
+    sizes = [size for _, size in mesh.axes]
+    return Mesh(np.array(chosen).reshape(sizes), mesh.names, axis_types=(AxisType.Auto,) * len(sizes))
+
+
+def to_partition_spec(spec: Spec) -> PartitionSpec:
+    """JAX's spec."""
+    return PartitionSpec(*[names[0] if len(names) == 1 else names or None for names in spec])
+
+
+def to_sharding(mesh: DeviceMesh, spec: Spec) -> NamedSharding:
+    """JAX's sharding of an array that is cut along a mesh."""
+    return NamedSharding(to_jax_mesh(mesh), to_partition_spec(spec))
+
+
+def put(x: Any, mesh: DeviceMesh, spec: Spec) -> Any:
+    """The device value of a concrete operand, cut along a mesh; itself if it lies there already."""
+    value, sharding = bare(x), to_sharding(mesh, spec)
+    return value if getattr(value, "sharding", None) == sharding else jax.device_put(value, sharding)
+
+
+def evaluate(args: Sequence[Any], params: dict[str, Any]) -> tuple[Any, ...]:
+    """Run a mapped program, compiled; the compiled form is kept by the program."""
+    cache, key = params["jaxpr"].cache, ("kernel", *params.items(), state.token)
+    kernel = cache.get(key) or cache.setdefault(key, new_kernel(shard_map_p, params))
+    values = [put(x, params["mesh"], spec) for x, spec in zip(args, params["in_specs"], strict=True)]
+    return tuple(map(Array, kernel(*values)))
+
+
+def shard_map(*values: Any, jaxpr: Jaxpr, mesh: DeviceMesh, axis_names: tuple[Any, ...], in_specs: tuple[Spec, ...],
+              out_specs: tuple[Spec, ...], tracked: bool) -> tuple[Any, ...]:
+    """The lowering rule.  JAX's own check of what varies is off: ours has been made, and it refuses less."""
+    mapped = jax.shard_map(lambda *blocks: tuple(emit(jaxpr, blocks)), mesh=to_jax_mesh(mesh),
+                           in_specs=tuple(map(to_partition_spec, in_specs)), axis_names={*axis_names},
+                           out_specs=tuple(map(to_partition_spec, out_specs)), check_vma=False)
+    return tuple(mapped(*values))
