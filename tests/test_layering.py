@@ -27,7 +27,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     ("lowering",),
     ("api",),
     ("optimize", "language", "custom_rules", "hardware", "fusion", "derivatives", "tree", "tree_util", "typing",
-     "inspect", "custom_batching", "custom_derivatives", "ad_checkpoint", "checkpoint_policies", "callbacks", "debug",
+     "inspect", "sharding", "custom_batching", "custom_derivatives", "ad_checkpoint", "checkpoint_policies", "callbacks", "debug",
      "experimental", "lax", "numpy", "random", "nn", "scipy", "interop", "taylor", "kinks", "testing",
      "test_util"),
     ("haiku", "optix", "rlax", "demo", "__main__"),

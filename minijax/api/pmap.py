@@ -132,8 +132,12 @@ class MappedFunction:
         axes, size = self.axes_and_size(dynamic, named, leaves)
         mesh = self.mesh(size)
         return static.restore(*tree.unflatten([
-            Array(Array.backend.put_on_mesh(x, mesh, self.spec(typeof(x), axis)))
-            for x, axis in zip(leaves, axes, strict=True)]))
+            put_on_mesh(x, mesh, self.spec(typeof(x), axis)) for x, axis in zip(leaves, axes, strict=True)]))
+
+
+def put_on_mesh(x: Any, mesh: DeviceMesh, spec: Spec) -> Array:
+    """A concrete value cut along a mesh."""
+    return Array(Array.backend.put_on_mesh(x, mesh, spec))
 
 
 def inside_devices(trace: Trace | None) -> bool:

@@ -1,0 +1,49 @@
+"""JAX's own classes of meshes and shardings, which minijax takes and gives as they are.
+
+Meshes that `make_mesh` makes here have axes of type Auto: sharding is the compiler's business, or `shard_map`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from jax.sharding import (AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding,
+                          get_abstract_mesh, get_mesh, set_mesh)
+
+from minijax.errors import MinijaxTypeError, MinijaxValueError
+from minijax.util import size_of
+
+__all__ = ["AbstractMesh", "AxisType", "Mesh", "NamedSharding", "PartitionSpec", "Sharding", "SingleDeviceSharding",
+           "get_abstract_mesh", "get_mesh", "make_mesh", "set_mesh"]
+
+
+def make_mesh(axis_shapes: Sequence[int], axis_names: Sequence[Any], axis_types: Any = None, *,
+              devices: Sequence[Any] | None = None) -> Mesh:
+    """A mesh of the first devices, in an order that suits their connections.
+
+    `axis_shapes` are the sizes of the axes and `axis_names` their names; `axis_types`, if given, are all
+    `AxisType.Auto`.  Raises `MinijaxValueError` for too few devices or names.
+
+    >>> make_mesh((1,), ("i",)).axis_names
+    ('i',)
+    """
+    shapes, names = tuple(axis_shapes), tuple(axis_names)
+    if len(shapes) != len(names):
+        raise MinijaxValueError(f"make_mesh: {len(shapes)} sizes {shapes} and {len(names)} names {names}. "
+                                "Give one name for each size.")
+    if any(kind is not AxisType.Auto for kind in axis_types or ()):
+        raise MinijaxTypeError(f"make_mesh: axis_types {axis_types} are not all AxisType.Auto. minijax's types carry "
+                               "no shardings: leave axis_types out.")
+    found = list(devices) if devices is not None else jax.devices()
+    if size_of(shapes) > len(found):
+        raise MinijaxValueError(f"make_mesh: the mesh {dict(zip(names, shapes, strict=True))} takes {size_of(shapes)} "
+                                f"devices, and there are {len(found)}. Make it smaller, or start with more devices.")
+    return jax.make_mesh(shapes, names, (AxisType.Auto,) * len(shapes), devices=found[: size_of(shapes)])
+
+
+def current_mesh() -> Any:
+    """The mesh that `set_mesh` or `with mesh:` made current; None if there is none."""
+    mesh = get_mesh()
+    return None if mesh is None or mesh.empty else mesh

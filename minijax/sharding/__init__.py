@@ -1,0 +1,13 @@
+"""Arrays over many devices: meshes, specs, shardings, and `shard_map`.
+
+The classes are JAX's own, so that arrays placed with them work with both libraries.
+"""
+
+from minijax.interop.sharding import (AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec, Sharding,
+                                      SingleDeviceSharding, get_abstract_mesh, get_mesh, make_mesh, set_mesh)
+from minijax.sharding.shard_map import shard_map
+
+P = PartitionSpec
+
+__all__ = ["AbstractMesh", "AxisType", "Mesh", "NamedSharding", "P", "PartitionSpec", "Sharding", "SingleDeviceSharding",
+           "get_abstract_mesh", "get_mesh", "make_mesh", "set_mesh", "shard_map"]

@@ -1,0 +1,84 @@
+"""From what users write, JAX's meshes and `PartitionSpec`s, to the plain data that programs hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from minijax import pytree
+from minijax.errors import MinijaxTypeError, MinijaxValueError, TreeError
+from minijax.interop.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding, current_mesh
+from minijax.ir.types import ArrayType
+from minijax.ops.meshes import DeviceMesh, Spec, names_in
+from minijax.tracing.source import at_line
+
+
+def device_mesh(who: str, mesh: Any) -> DeviceMesh:
+    """The plain form of a mesh, by default the current one; raises `MinijaxTypeError` and `MinijaxValueError`."""
+    mesh = current_mesh() if mesh is None else mesh
+    if mesh is None:
+        raise MinijaxValueError(f"{who}: there is no mesh{at_line()}. Pass mesh=make_mesh(shape, names), or call it "
+                                "inside `with set_mesh(mesh):`.")
+    if isinstance(mesh, DeviceMesh):
+        return mesh
+    if not hasattr(mesh, "axis_names") or not hasattr(mesh, "shape"):
+        raise MinijaxTypeError(f"{who}: mesh is {mesh!r} of type {type(mesh).__name__}, not a Mesh{at_line()}. "
+                               "Make one with minijax.make_mesh((2, 4), ('x', 'y')).")
+    if any(kind is not AxisType.Auto for kind in getattr(mesh, "axis_types", None) or ()):
+        raise MinijaxTypeError(f"{who}: the axes of {mesh} are not all of type Auto{at_line()}. minijax's types carry "
+                               "no shardings: make the mesh with minijax.make_mesh, or axis_types=(AxisType.Auto, ...).")
+    axes = tuple([(name, mesh.shape[name]) for name in mesh.axis_names])
+    devices = getattr(mesh, "devices", None)
+    if devices is None:  # an AbstractMesh
+        return DeviceMesh(axes)
+    found = list(devices.flat)
+    return DeviceMesh(axes, tuple([d.id for d in found]), found[0].platform)
+
+
+def plain_spec(who: str, name: str, spec: Any, ndim: int, mesh: DeviceMesh) -> Spec:
+    """The plain form of a `PartitionSpec` for an array with `ndim` axes; raises what tells its mistake."""
+    if not isinstance(spec, PartitionSpec):
+        raise MinijaxTypeError(f"{who}: the spec of {name} is {spec!r}, not a PartitionSpec{at_line()}. Write "
+                               "P('x', None): for each axis the mesh axis along which it is cut, or None.")
+    parts = [() if part is None else tuple(part) if isinstance(part, (tuple, list)) else (part,) for part in spec]
+    if len(parts) > ndim:
+        raise MinijaxValueError(f"{who}: {spec} names {len(parts)} axes, but {name} has {ndim}{at_line()}.")
+    found: Spec = (*parts, *[()] * (ndim - len(parts)))
+    for axis in names_in(found):
+        if axis not in mesh.names:
+            raise MinijaxValueError(f"{who}: {spec} of {name} names the axis {axis!r}, which the mesh has not"
+                                    f"{at_line()}. Its axes are {', '.join(map(repr, mesh.names))}.")
+        if names_in(found).count(axis) > 1:
+            raise MinijaxValueError(f"{who}: {spec} of {name} names the axis {axis!r} twice{at_line()}. Each mesh "
+                                    "axis cuts one axis of an array.")
+    return found
+
+
+def flat_specs(who: str, what: str, specs: Any, tree: Any, names: Sequence[str], types: Sequence[ArrayType],
+               mesh: DeviceMesh) -> tuple[Spec, ...]:
+    """The spec of each leaf of `tree`, for a pytree prefix of specs; None stands for `P()`."""
+    whole = tree.unflatten(range(tree.num_leaves))
+    try:
+        leaves = pytree.broadcast_prefix(specs, whole, is_leaf=lambda x: x is None or isinstance(x, PartitionSpec))
+    except TreeError as error:
+        raise TreeError(f"{who}: {what} is no prefix of what it describes{at_line()}: {error} Give each leaf a "
+                        "PartitionSpec, or a tree of its own structure.") from None
+    return tuple([plain_spec(who, name, PartitionSpec() if spec is None else spec, t.ndim, mesh)
+                  for name, spec, t in zip(names, leaves, types, strict=True)])
+
+
+def placement(who: str, name: str, sharding: Any, ndim: int) -> tuple[DeviceMesh, Spec, str | None]:
+    """Where an array lies, as plain data: a mesh (of no axes for one device), a spec, and the kind of memory."""
+    if isinstance(sharding, NamedSharding):
+        mesh = device_mesh(who, sharding.mesh)
+        return mesh, plain_spec(who, name, sharding.spec, ndim, mesh), sharding.memory_kind
+    if isinstance(sharding, PartitionSpec):
+        mesh = device_mesh(who, None)
+        return mesh, plain_spec(who, name, sharding, ndim, mesh), None
+    memory = None
+    if isinstance(sharding, SingleDeviceSharding):
+        memory, (sharding,) = sharding.memory_kind, sharding.device_set
+    if not hasattr(sharding, "id") or not hasattr(sharding, "platform"):
+        raise MinijaxTypeError(f"{who}: {sharding!r} is no device or sharding{at_line()}. Pass one of "
+                               "minijax.devices(), or NamedSharding(mesh, PartitionSpec(...)).")
+    return DeviceMesh((), (sharding.id,), sharding.platform), ((),) * ndim, memory
