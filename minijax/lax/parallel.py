@@ -21,11 +21,12 @@ from minijax.ops.arithmetic import div, sub
 from minijax.ops.bits import bitwise_and
 from minijax.ops.comparison import ge, lt, select_n
 from minijax.ops.conversion import convert_element_type
-from minijax.ops.families import add, broadcast_in_dim, mul, reshape, scalar_like
+from minijax.ops.families import add, broadcast_in_dim, moveaxis, mul, reshape, scalar_like
 from minijax.ops.indexing import GatherDimensionNumbers, GatherScatterMode, gather
 from minijax.ops.operands import axis_of, operand as as_operand
 from minijax.ops.reductions import argmax
-from minijax.ops.structural import concatenate
+from minijax.ops.parallel import check_pairs
+from minijax.ops.structural import concatenate, zeros_of
 from minijax.tracing.array import typeof
 from minijax.tracing.context import MappedAxis, context
 from minijax.tracing.source import at_line
@@ -62,15 +63,28 @@ def _axis(name: Any) -> MappedAxis:
     return found
 
 
-def _one_name(op: str, axis_name: Any) -> dict[str, Any]:
-    names = _names(axis_name)
+def _operand(op: str, x: Any, names: Sequence[Any]) -> Any:
+    """A leaf as the operand of a collective: where types are tracked, one that varies along its axes."""
+    return parallel.vary(as_operand(op, x), [name for name in names if _axis(name).tracked])
+
+
+def _one_axis(name: Any) -> dict[str, Any]:
+    return {"axis_name": (name,), "axis_size": _size(name)}
+
+
+def _groups(op: str, axis_name: Any, axis_index_groups: Any) -> parallel.Groups:
+    """The groups as tuples; raises `MinijaxValueError` unless they are of one size and name each index once."""
+    if axis_index_groups is None:
+        return None
+    names = [name for name in _names(axis_name) if not isinstance(name, int)]
     if len(names) != 1:
-        raise MinijaxValueError(f"{op} runs over one axis, got {axis_name!r}{at_line()}. Apply it once for each axis.")
-    return {"axis_name": names, "axis_size": _size(names[0])}
-
-
-def _groups(axis_index_groups: Any) -> parallel.Groups:
-    return None if axis_index_groups is None else tuple([tuple(group) for group in axis_index_groups])
+        raise MinijaxValueError(f"{op}: axis_index_groups split one axis, not {axis_name!r}{at_line()}. "
+                                "Leave them out, or reduce over one axis at a time.")
+    groups = tuple([tuple([int(i) for i in group]) for group in axis_index_groups])
+    if sorted(sum(groups, ())) != list(range(_size(names[0]))) or len(set(map(len, groups))) > 1:
+        raise MinijaxValueError(f"{op}: axis_index_groups {list(map(list, groups))} must be of equal size and name each "
+                                f"of the {_size(names[0])} indices of the axis {names[0]!r} once{at_line()}.")
+    return groups
 
 
 def axis_index(axis_name: Any) -> Any:
@@ -84,7 +98,7 @@ def axis_index(axis_name: Any) -> Any:
     place: Any = np.int32(0)
     for number, name in enumerate(_names(axis_name)):
         size = np.int32(_size(name))
-        own, = parallel.axis_index_p.bind(axis_name=(name,))
+        own = parallel.vary(parallel.axis_index_p.bind(axis_name=(name,))[0], [name] if _axis(name).tracked else ())
         place = add(mul(place, size), own) if number else own
     return place
 
@@ -95,15 +109,13 @@ def _reduction(name: str, collective: Any, along: Callable[..., Any], meaning: s
     def function(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
         names = tuple([n for n in _names(axis_name) if not isinstance(n, int)])
         axes = [n for n in _names(axis_name) if isinstance(n, int)]
-        for each in names:
-            _size(each)
+        groups = _groups(name, axis_name, axis_index_groups)
 
         def reduce(leaf: Any) -> Any:
-            leaf = as_operand(name, leaf)
+            leaf = _operand(name, leaf, names)
             if name == "psum" and leaf.dtype == dtypes.bool_:
                 leaf = convert_element_type(leaf, dtypes.int32)
             leaf = along(leaf, [axis_of(name, axis, leaf.ndim) for axis in axes])
-            groups = _groups(axis_index_groups)
             return collective.bind(leaf, axis_name=names, axis_index_groups=groups)[0] if names else leaf
 
         return pytree.map(reduce, x)
@@ -168,12 +180,14 @@ def all_gather(x: Any, axis_name: Any, *, axis_index_groups: Any = None, axis: i
     Array([[1., 3.],
            [1., 3.]], dtype=float32)
     """
-    params = _one_name("all_gather", axis_name)
+    names, groups = _names(axis_name), _groups("all_gather", axis_name, axis_index_groups)
 
     def collect(leaf: Any) -> Any:
-        leaf = as_operand("all_gather", leaf)
-        place = axis_of("all_gather", axis, leaf.ndim + (not tiled))
-        out, = parallel.all_gather_p.bind(leaf, axis=place, axis_index_groups=_groups(axis_index_groups), **params)
+        out = _operand("all_gather", leaf, names)
+        place = axis_of("all_gather", axis, out.ndim + (not tiled))
+        for number, name in enumerate(reversed(names)):
+            out, = parallel.all_gather_p.bind(out, axis=place, axis_index_groups=groups, **_one_axis(name))
+            out = _merged(out, place) if number else out
         return _merged(out, place) if tiled else out
 
     return pytree.map(collect, x)
@@ -203,14 +217,17 @@ def psum_scatter(x: Any, axis_name: Any, *, scatter_dimension: int = 0, axis_ind
     >>> vmap(lambda x: psum_scatter(x, 'i'), axis_name='i')(np.float32([[1, 2], [3, 4]]))
     Array([4., 6.], dtype=float32)
     """
-    params, groups = _one_name("psum_scatter", axis_name), _groups(axis_index_groups)
+    names, groups = _names(axis_name), _groups("psum_scatter", axis_name, axis_index_groups)
 
     def scatter(leaf: Any) -> Any:
-        leaf = as_operand("psum_scatter", leaf)
+        leaf = _operand("psum_scatter", leaf, names)
         axis = axis_of("psum_scatter", scatter_dimension, leaf.ndim)
-        if tiled:
-            leaf = _in_blocks("psum_scatter", leaf, axis, parallel.group_size(params["axis_size"], groups))
-        return parallel.psum_scatter_p.bind(leaf, axis=axis, axis_index_groups=groups, **params)[0]
+        for number, name in enumerate(names, 1):
+            params = _one_axis(name)
+            if tiled or number < len(names):
+                leaf = _in_blocks("psum_scatter", leaf, axis, parallel.group_size(params["axis_size"], groups))
+            leaf, = parallel.psum_scatter_p.bind(leaf, axis=axis, axis_index_groups=groups, **params)
+        return leaf
 
     return pytree.map(scatter, x)
 
@@ -227,18 +244,31 @@ def all_to_all(x: Any, axis_name: Any, split_axis: int, concat_axis: int, *, axi
     Array([[1., 3.],
            [2., 4.]], dtype=float32)
     """
-    params, groups = _one_name("all_to_all", axis_name), _groups(axis_index_groups)
+    names, groups = _names(axis_name), _groups("all_to_all", axis_name, axis_index_groups)
 
     def exchange(leaf: Any) -> Any:
-        leaf = as_operand("all_to_all", leaf)
+        leaf = _operand("all_to_all", leaf, names)
         source, target = [axis_of("all_to_all", axis, leaf.ndim) for axis in (split_axis, concat_axis)]
         if tiled:
-            leaf = _in_blocks("all_to_all", leaf, source, parallel.group_size(params["axis_size"], groups))
-        out, = parallel.all_to_all_p.bind(leaf, split_axis=source, concat_axis=target, axis_index_groups=groups,
-                                          **params)
+            leaf = _in_blocks("all_to_all", leaf, source, parallel.group_size(axis_size(names), groups))
+        if len(names) == 1:
+            out, = parallel.all_to_all_p.bind(leaf, split_axis=source, concat_axis=target, axis_index_groups=groups,
+                                              **_one_axis(names[0]))
+        else:
+            out = _exchanged(leaf, names, source, target)
         return _merged(out, target) if tiled else out
 
     return pytree.map(exchange, x)
+
+
+def _exchanged(x: Any, names: Sequence[Any], source: int, target: int) -> Any:
+    """`all_to_all` along several axes, one after the other, each along its own part of the axis of slices."""
+    sizes = [_size(name) for name in names]
+    x = _in_blocks("all_to_all", x, source, size_of(sizes))
+    x = reshape(x, (*x.shape[:source], *sizes, *x.shape[source + 2:]))
+    for axis, name in enumerate(names, source):
+        x, = parallel.all_to_all_p.bind(x, split_axis=axis, concat_axis=axis, axis_index_groups=None, **_one_axis(name))
+    return moveaxis(reshape(x, (*x.shape[:source], size_of(sizes), *x.shape[source + len(sizes):])), source, target)
 
 
 def ppermute(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
@@ -249,8 +279,20 @@ def ppermute(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
     >>> vmap(lambda x: ppermute(x, 'i', [(0, 1), (1, 0)]), axis_name='i')(np.float32([1, 3]))
     Array([3., 1.], dtype=float32)
     """
-    params, pairs = _one_name("ppermute", axis_name), tuple([(int(i), int(j)) for i, j in perm])
-    return pytree.map(lambda leaf: parallel.ppermute_p.bind(as_operand("ppermute", leaf), perm=pairs, **params)[0], x)
+    names, pairs = _names(axis_name), tuple([(int(i), int(j)) for i, j in perm])
+    if len(names) == 1:
+        return pytree.map(lambda leaf: parallel.ppermute_p.bind(
+            _operand("ppermute", leaf, names), perm=pairs, **_one_axis(names[0]))[0], x)
+    check_pairs(pairs, axis_size(names))
+    source = {target: source for source, target in pairs}
+    places = np.array([source.get(i, -1) for i in range(axis_size(names))], np.int32)
+    place = dynamic_index_in_dim(places, axis_index(names), keepdims=False)
+
+    def send(leaf: Any) -> Any:  # the value of every example, of which each takes its own
+        found = dynamic_index_in_dim(all_gather(leaf, names), place, keepdims=False)
+        return select_n(ge(place, np.int32(0)), zeros_of(typeof(found)), found)
+
+    return pytree.map(send, x)
 
 
 def pshuffle(x: Any, axis_name: Any, perm: Sequence[int]) -> Any:

@@ -90,8 +90,9 @@ class XlaBackend(Backend):
         return put(x, mesh, spec)
 
     def put(self, x: Any, device: Any) -> Any:
-        """The device value of a concrete one, moved to a device or a sharding."""
-        return jax.device_put(bare(x), device)
+        """The device value of a concrete one, moved to a device or a sharding; now, also while JAX traces."""
+        with jax.ensure_compile_time_eval():
+            return jax.device_put(bare(x), device)
 
     def abstract(self, x: Any) -> Any:
         """A bare value, or JAX's own stand-in for one of ours."""

@@ -22,7 +22,7 @@ from minijax.ops.arithmetic import div
 from minijax.ops.comparison import eq, not_a_key, select_n
 from minijax.ops.conversion import convert_element_type
 from minijax.ops.families import (accepts, any_number, broadcast_axis, broadcast_in_dim, elementwise_cost,
-                                  linear_jvp, moveaxis, mul, no_cost, reduce_sum, scalar_like, shape_of,
+                                  linear_jvp, moveaxis, mul, no_cost, reduce_sum, reshape, scalar_like, shape_of,
                                   zero_derivative)
 from minijax.ops.indexing import GatherDimensionNumbers, GatherScatterMode, gather
 from minijax.ops.reductions import reduce_max, reduce_min
@@ -85,8 +85,7 @@ def _collective(name: str, type: Callable[..., Any], own: Own, other: Callable[.
             shifted, out_axis = other(**params)
             return op.bind(moveaxis(x, axis, 0), axis_name=axis_name, **shifted), (out_axis,)
         if params.get("axis_index_groups") is not None:
-            raise MinijaxValueError(f"{name}: axis_index_groups are groups of devices, which vmap has not{at_line()}. "
-                                    "Reshape the axis into two, and name one of them.")
+            return (in_groups(own, other, x, int(size), axis, **params),), (0,)
         type = typeof(x)
         example = type if axis is None else type.update(shape=(*type.shape[:axis], *type.shape[axis + 1:]))
         op.infer((example,), {"axis_name": axis_name, **params})  # names what does not fit
@@ -99,6 +98,18 @@ def _collective(name: str, type: Callable[..., Any], own: Own, other: Callable[.
             undeclared=("eval",) if transpose else ("eval", "transpose"))
     op.jvp = linear_jvp(op)
     return op
+
+
+def in_groups(own: Own, other: Callable[..., Any], x: Any, size: int, batch: int | None, /, *,
+              axis_index_groups: tuple[tuple[int, ...], ...], **params: Any) -> Any:
+    """The results for a batch whose examples work in groups: each group is a batch, beside an axis of groups."""
+    order, count = np.array(axis_index_groups, np.int32), len(axis_index_groups[0])
+    rows = take_rows(batch_in_front(size, x, batch), order.ravel())
+    grouped = reshape(rows, (*order.shape, *shape_of(rows)[1:]))
+    shifted, _ = other(axis_index_groups=None, **params)
+    out, out_axis = own(grouped, count, 1, **shifted)
+    out = broadcast_axis(out, count, 1) if out_axis is None else moveaxis(out, out_axis, 1)
+    return take_rows(reshape(out, (size, *shape_of(out)[2:])), np.argsort(order.ravel()).astype(np.int32))
 
 
 def group_size(axis_size: int, axis_index_groups: Groups) -> int:
@@ -257,12 +268,17 @@ all_to_all_p = _collective("all_to_all", _exchange_type, _exchange_own, _shifted
 
 def _permute_type(x: ArrayType, *, axis_name: tuple[Any, ...], perm: tuple[tuple[int, int], ...],
                   axis_size: int) -> tuple[ArrayType]:
+    check_pairs(perm, axis_size)
+    return (x,)
+
+
+def check_pairs(perm: tuple[tuple[int, int], ...], axis_size: int) -> None:
+    """Raise `MinijaxValueError` unless each source and each destination is named at most once."""
     sources, targets = zip(*perm, strict=True) if perm else ((), ())
     inside = all(0 <= i < axis_size for i in (*sources, *targets))
     if not inside or len(set(sources)) < len(perm) or len(set(targets)) < len(perm):
         raise MinijaxValueError(f"ppermute: the (source, destination) pairs {perm} must name each source and each "
                                 f"destination once, among 0 .. {axis_size - 1}{at_line()}.")
-    return (x,)
 
 
 def _permute_own(x: Any, size: int, batch: int | None, *, perm: tuple[tuple[int, int], ...], **params: Any) -> Any:
