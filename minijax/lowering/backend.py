@@ -91,8 +91,11 @@ class XlaBackend(Backend):
 
     def put(self, x: Any, device: Any) -> Any:
         """The device value of a concrete one, moved to a device or a sharding; now, also while JAX traces."""
+        value = bare(x)
+        if isinstance(value, jax.Array) and type(value) not in self.array_classes():  # one that JAX traces
+            return jax.device_put(value, device)
         with jax.ensure_compile_time_eval():
-            return jax.device_put(bare(x), device)
+            return jax.device_put(value, device)
 
     def abstract(self, x: Any) -> Any:
         """A bare value, or JAX's own stand-in for one of ours."""

@@ -37,8 +37,9 @@ def _leaves(x: Any) -> Iterator[Any]:
 
 
 def _leaf_type(x: Any) -> tuple[Any, bool]:
-    if not isinstance(x, Array) and hasattr(x, "__jax_array__"):
-        x = x.__jax_array__()
+    convert = None if isinstance(x, Array) else getattr(x, "__jax_array__", None)
+    if convert is not None:
+        x = convert()
     try:
         type = typeof(x)
     except MinijaxTypeError:
