@@ -36,10 +36,14 @@ def _leaves(x: Any) -> Iterator[Any]:
         yield x
 
 
-def _leaf_type(x: Any) -> tuple[Any, bool]:
+def of_own_accord(x: Any) -> Any:
+    """What an object with the method `__jax_array__` says its array is; anything else as it is."""
     convert = None if isinstance(x, Array) else getattr(x, "__jax_array__", None)
-    if convert is not None:
-        x = convert()
+    return x if convert is None else convert()
+
+
+def _leaf_type(x: Any) -> tuple[Any, bool]:
+    x = of_own_accord(x)
     try:
         type = typeof(x)
     except MinijaxTypeError:
@@ -84,8 +88,7 @@ def typeof_is_foreign(x: Any) -> bool:
 
 def _from_value(x: Any, dtype: Any) -> Any:
     """An array of a Python value; `dtype` None keeps (or, of Python scalars, finds) its own."""
-    if not isinstance(x, Array) and hasattr(x, "__jax_array__"):
-        x = x.__jax_array__()
+    x = of_own_accord(x)
     if isinstance(x, (list, tuple)):
         return _from_list(x, dtype or _list_dtype(x))
     if isinstance(x, Array) or scalar_type(x) is not None:
