@@ -24,6 +24,7 @@ from minijax.ir.jaxpr import Jaxpr, Var, kept
 from minijax.ir.types import ArrayType
 from minijax.ops.conversion import convert_element_type
 from minijax.ops.families import at_line
+from minijax.ops.parallel import vary
 from minijax.tracing.array import typeof
 
 Types = tuple[ArrayType, ...]
@@ -128,9 +129,40 @@ def retyped(jaxpr: Jaxpr, types: Types) -> Jaxpr:
     """The program with results of other types, to which they are converted."""
     if jaxpr.out_types == types:
         return jaxpr
-    return stage(lambda *xs: [convert_element_type(x, t.dtype, t.weak_type) if typeof(x) != t else x
-                              for x, t in zip(run_program(jaxpr, *xs), types, strict=True)],
+    return stage(lambda *xs: [of_type(x, t) for x, t in zip(run_program(jaxpr, *xs), types, strict=True)],
                  jaxpr.in_types, jaxpr.debug_name)
+
+
+def of_type(x: Any, type: ArrayType) -> Any:
+    """`x` converted to a type, which varies over the mesh axes that the type does."""
+    same = typeof(x).dtype == type.dtype and typeof(x).weak_type == type.weak_type
+    return vary(x if same else convert_element_type(x, type.dtype, type.weak_type), type.varying)
+
+
+def carried(jaxpr: Jaxpr, types: Types) -> Jaxpr:
+    """The body of a loop with its first results varying over the mesh axes that its carry does."""
+    outs = jaxpr.out_types
+    varying = [u.update(varying=t.varying) for t, u in zip(types, outs, strict=False)]
+    return retyped(jaxpr, (*varying, *outs[len(types):]))
+
+
+def apart(jaxpr: Jaxpr, operands: Sequence[Any]) -> tuple[Jaxpr, list[Any]]:
+    """A program and its operands; along mesh axes over which all results vary, the operands vary too.
+
+    So the cotangents of values that all devices share are added up once, behind the program, and not inside,
+    where devices may do different things, or the same many times.
+    """
+    axes = frozenset.intersection(*[t.varying for t in jaxpr.out_types]) if jaxpr.outvars else frozenset()
+    if not axes:
+        return jaxpr, list(operands)
+    types = [t.update(varying=t.varying | axes) if t.differentiable else t for t in jaxpr.in_types]
+    return restaged(jaxpr, tuple(types)), [vary(x, t.varying) for x, t in zip(operands, types, strict=True)]
+
+
+@kept
+def restaged(jaxpr: Jaxpr, types: Types) -> Jaxpr:
+    """The program for inputs of types that vary otherwise."""
+    return stage(lambda *xs: run_program(jaxpr, *xs), types, jaxpr.debug_name)
 
 
 # ---- captured values ----
@@ -164,7 +196,7 @@ def settled(who: str, body: Callable[..., Any], types: Types, trace: Callable[[T
     """
     while True:
         found, given = trace(types)
-        grown = tuple([t if t.matches(u) else grown_type(t, u) for t, u in zip(types, given, strict=True)])
+        grown = tuple(map(grown_type, types, given))
         if grown == types:
             break
         types = grown
@@ -180,7 +212,8 @@ def check_carry(who: str, body: Callable[..., Any], tree: Any, name: str, before
 
 def grown_type(before: ArrayType, after: ArrayType) -> ArrayType:
     """The type of a carry that is `before` first and `after` after one step: weak ones give way."""
-    if not before.weak_type or before == after or before.shape != after.shape:
-        return before
+    varying = before.varying | after.varying
+    if not before.weak_type or before.matches(after) or before.shape != after.shape:
+        return before if varying == before.varying else before.update(varying=varying)
     dtype, _ = promote((before.dtype, after.dtype), (True, after.weak_type), state.jax_enable_x64)
-    return ArrayType(before.shape, dtype, False, before.varying)
+    return ArrayType(before.shape, dtype, False, varying)

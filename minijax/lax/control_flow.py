@@ -16,7 +16,7 @@ from minijax.config import state
 from minijax.errors import ConcretizationTypeError, MinijaxTypeError, MinijaxValueError
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
-from minijax.lax.carries import (Types, applied, check_carry, check_function, check_trees, check_types, described,
+from minijax.lax.carries import (Types, apart, applied, carried, check_carry, check_function, check_trees, check_types, described,
                                  flat_values, made_once, retyped, settled, traced, with_common_captures)
 from minijax.lax.loops import scan
 from minijax.ops.comparison import lt, ne
@@ -24,6 +24,7 @@ from minijax.ops.conversion import convert_element_type
 from minijax.ops.families import add, at_line
 from minijax.ops.promotion import convert
 from minijax.tracing.array import Tracer, is_value, typeof
+from minijax.tracing.context import context
 
 _missing = object()
 
@@ -122,9 +123,12 @@ def _run_one(who: str, index: Any, functions: dict[str, Callable[..., Any]], ope
         check_types(who, other.out_tree, "result", found[0].jaxpr.out_types, other.jaxpr.out_types, f"from {first}",
                     f"from {label}", "All branches return the same types.")
     columns = zip(*[each.jaxpr.out_types for each in found], strict=True)
-    out_types = tuple([column[0].update(weak_type=all([t.weak_type for t in column])) for column in columns])
+    varying = typeof(index).varying
+    out_types = tuple([column[0].update(weak_type=all([t.weak_type for t in column]),
+                                        varying=varying.union(*[t.varying for t in column])) for column in columns])
     programs, captured = with_common_captures(found)
-    outs = cond_p.bind(index, *captured, *leaves, branches=tuple([retyped(each, out_types) for each in programs]))
+    parts = [apart(retyped(each, out_types), [*captured, *leaves]) for each in programs]
+    outs = cond_p.bind(index, *parts[0][1], branches=tuple([program for program, _ in parts]))
     return found[0].out_tree.unflatten(outs)
 
 
@@ -157,18 +161,23 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
         body = traced(body_fun, types, (init_val,))
         check_trees("while_loop", tree, body.out_tree, "init_val", f"the result of body_fun, {described(body_fun)},",
                     "The body returns the structure that it is given.")
-        return body, body.jaxpr.out_types
+        outs = body.jaxpr.out_types
+        if any([axis.tracked for axis in context.trace.axes()]):  # devices that stop apart carry values apart
+            apart = frozenset().union(*[t.varying for t in traced(cond_fun, types, (init_val,)).jaxpr.out_types])
+            outs = tuple([t.update(varying=t.varying | apart) for t in outs])
+        return body._replace(jaxpr=carried(body.jaxpr, types)), outs
 
     types, body = settled("while_loop", body_fun, types, trace_body, tree, "init_val")
     test = traced(cond_fun, types, (init_val,))
-    if test.out_tree != pytree.structure(0) or test.jaxpr.out_types != (ArrayType((), dtypes.bool_),):
+    if test.out_tree != pytree.structure(0) or not all(t.matches(ArrayType((), dtypes.bool_)) for t in test.jaxpr.out_types):
         raise MinijaxTypeError(f"while_loop: cond_fun, {described(cond_fun)}, returned "
                                f"{test.out_tree.unflatten(test.jaxpr.out_types)}{at_line()}. It returns one bool "
                                "scalar: compare something, and reduce an array with .any() or .all().")
     init = [x if typeof(x) == t else convert_element_type(x, t.dtype, t.weak_type)
             for x, t in zip(leaves, types, strict=True)]
-    outs = while_p.bind(*test.captured, *body.captured, *init, cond_jaxpr=test.jaxpr, cond_nconsts=len(test.captured),
-                        body_jaxpr=body.jaxpr, body_nconsts=len(body.captured),
+    step, operands = apart(body.jaxpr, [*body.captured, *init])
+    outs = while_p.bind(*test.captured, *operands, cond_jaxpr=test.jaxpr, cond_nconsts=len(test.captured),
+                        body_jaxpr=step, body_nconsts=len(body.captured),
                         **kept_states("while_loop", checkpoint))
     return tree.unflatten(outs)
 

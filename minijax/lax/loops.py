@@ -15,7 +15,7 @@ from minijax.calls.scan import regrouped, scan_p
 from minijax.config import state
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.interpreters.batch import unbatched_type
-from minijax.lax.carries import (Types, applied, check_carry, check_function, check_trees, check_types, described,
+from minijax.lax.carries import (Types, apart, applied, carried, check_carry, check_function, check_trees, check_types, described,
                                  flat_values, grown_type, made_once, traced)
 from minijax.ops.families import at_line, reshape
 from minijax.ops.operands import axis_of, operand as as_operand
@@ -67,10 +67,10 @@ def _body(f: Any, args: Any, init_tree: Any, types: Types, x_types: Types) -> tu
         carry_tree, y_tree = _pair(f, found)
         check_trees("scan", init_tree, carry_tree, "init", f"the carry that {described(f)} returns", fix)
         given = found.jaxpr.out_types[: len(types)]
-        grown = tuple([t if t.matches(u) else grown_type(t, u) for t, u in zip(types, given, strict=True)])
+        grown = tuple([grown_type(t, u) for t, u in zip(types, given, strict=True)])
         if grown == types:
             check_carry("scan", f, init_tree, "init", types, given)
-            return types, found, y_tree
+            return types, found._replace(jaxpr=carried(found.jaxpr, types)), y_tree
         types = grown
 
 
@@ -92,8 +92,9 @@ def _bind(body: Traced, carry: list[Any], xs: list[Any], loop: dict[str, Any]) -
     moving = [i for i in range(len(carry)) if i not in fixed]
     ins = *range(consts), *[consts + i for i in (*fixed, *moving)], *range(consts + len(carry), len(jaxpr.invars))
     outs = *moving, *range(len(carry), len(jaxpr.outvars))
-    found = scan_p.bind(*body.captured, *[carry[i] for i in (*fixed, *moving)], *xs, jaxpr=regrouped(jaxpr, ins, outs),
-                        num_consts=consts + len(fixed), num_carry=len(moving), **loop)
+    step, operands = apart(regrouped(jaxpr, ins, outs),
+                           [*body.captured, *[carry[i] for i in (*fixed, *moving)], *xs])
+    found = scan_p.bind(*operands, jaxpr=step, num_consts=consts + len(fixed), num_carry=len(moving), **loop)
     last, ys = split_list(found, len(moving))
     at = {**{i: as_operand("scan", carry[i]) for i in fixed}, **dict(zip(moving, last, strict=True))}
     return [at[i] for i in range(len(carry))], ys
