@@ -70,7 +70,8 @@ def _type(index: ArrayType, *operands: ArrayType, branches: Branches) -> tuple[A
         check_fit(f"cond: the inputs of branch {n}", branch.in_types, operands)
         check_fit(f"cond: the results of branch {n}", branch.out_types, branches[0].out_types)
     results = zip(*[branch.out_types for branch in branches], strict=True)
-    return tuple([types[0].update(weak_type=all([t.weak_type for t in types])) for types in results])
+    return tuple([types[0].update(weak_type=all([t.weak_type for t in types]),
+                                  varying=index.varying.union(*[t.varying for t in types])) for types in results])
 
 
 # ---- derivatives ----

@@ -122,7 +122,7 @@ def transpose_program(jaxpr: Jaxpr, linear: tuple[bool, ...], nonzero: tuple[boo
         known, cts = iter(flat[: len(known_types)]), iter(flat[len(known_types):])
         args = [Linear(v.type) if is_linear else next(known) for v, is_linear in zip(jaxpr.invars, linear, strict=True)]
         found = transpose_values(jaxpr, args, [next(cts) if is_nonzero else zero for is_nonzero in nonzero])
-        full = [zeros_of(t) if must and ct is zero else ct
+        full = [vary(zeros_of(t), t.varying) if must and ct is zero else ct
                 for must, ct, t in zip(force or [False] * len(linear), found, jaxpr.in_types, strict=True)]
         _, linear_cts = partition_list(linear, full)
         out_nonzero.extend(ct is not zero for ct in linear_cts)
