@@ -11,9 +11,8 @@ from typing import Any
 
 import jax
 
-from minijax import pytree
+from minijax import config, pytree
 from minijax.calls.jit import jit_p
-from minijax.config import config
 from minijax.interpreters.evaluate import evaluators, switch_evaluator
 from minijax.lowering import table_callbacks, table_control, table_custom, table_memory, table_reduce, table_scan
 from minijax.lowering.backend import XlaBackend
