@@ -206,15 +206,16 @@ def format_equation(jaxpr: Jaxpr, index: int) -> str:
 
 def format_excerpt(jaxpr: Jaxpr, index: int | None, around: int = 5) -> str:
     """The program's text near equation `index`, with `^^^` under it; under the results for None."""
-    lines = _printer(jaxpr).lines(jaxpr)
-    at = len(lines) - 1 if index is None else index + 1
-    marker = "^" * max(3, len(lines[at].split("\n")[-1]))
-    first, last = max(1, at - around), min(len(lines) - 1, at + around + 1)
-    before, after = lines[first:at], lines[at + 1 : last]
+    head, *eqns, results = _printer(jaxpr).lines(jaxpr)
+    at = len(eqns) if index is None else index
+    marker = "^" * max(3, len([*eqns, results][at].split("\n")[-1]))
     if index is None:
-        return _layout([lines[0], *["..."][: first - 1], *before, lines[-1]]) + f"\n  {marker}"
-    return _layout([lines[0], *["..."][: first - 1], *before, lines[at], marker, *after,
-                    *["..."][: len(lines) - 1 - last], lines[-1]])
+        results += f"\n  {marker}"
+    else:
+        eqns[index] += f"\n{marker}"
+    shown = eqns[max(0, at - around) : at + around + 1]
+    before, after = ["..."] * (at > around), ["..."] * (at + around + 1 < len(eqns))
+    return _layout([head, *before, *shown, *after, results])
 
 
 show = language.printer = format_jaxpr
