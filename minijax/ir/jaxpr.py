@@ -91,15 +91,9 @@ class Origin:
     equation: Equation | None = None
     parent: Origin | None = None
 
-    def chain(self) -> Iterator[Origin]:
-        """This origin, then those of the transforms around it and of the earlier equation."""
-        origin: Origin | None = self
-        while origin is not None:
-            yield origin
-            origin = origin.parent
-
     def __repr__(self) -> str:
-        return ", ".join(f"{origin.transform} of {origin.op.name}" for origin in self.chain())
+        text = f"{self.transform} of {self.op.name}"
+        return text if self.parent is None else f"{text}, {self.parent!r}"
 
 
 @dataclasses.dataclass(slots=True, eq=False, repr=False)

@@ -1,6 +1,6 @@
 """The printer: a program as text, in JAX's notation.
 
-The grammar is in `ir/README.md`; `ir/parse.py` reads it back.  Names are
+The grammar is in `ir/README.md`; `language/parse.py` reads it back.  Names are
 `a`, `b`, ... in order of binding and start afresh in every held program, so
 that a program reads the same wherever it is printed.
 """
@@ -37,13 +37,6 @@ def register_named(cls: type) -> type:
     """
     named_classes[cls.__name__] = cls
     return cls
-
-
-def field_names(cls: type) -> tuple[str, ...]:
-    """Names of the fields of a named tuple or a dataclass; empty for other classes."""
-    if dataclasses.is_dataclass(cls):
-        return tuple(field.name for field in dataclasses.fields(cls))
-    return tuple(getattr(cls, "_fields", ()))
 
 
 class Printer:
@@ -111,11 +104,11 @@ class Printer:
 
     def named(self, value: Any) -> str:
         """A value of a registered class."""
-        name = type(value).__name__
+        cls = type(value)
         if isinstance(value, enum.Enum):
-            return f"{name}.{value.name}"
-        fields = (f"{field}={self.value(getattr(value, field))}" for field in field_names(type(value)))
-        return f"{name}({', '.join(fields)})"
+            return f"{cls.__name__}.{value.name}"
+        names = [f.name for f in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else cls._fields
+        return f"{cls.__name__}({', '.join([f'{name}={self.value(getattr(value, name))}' for name in names])})"
 
 
 def string_text(value: str) -> str:
