@@ -45,4 +45,4 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def checked_programs():
     """Run the checker on every program that a transform or a pass makes."""
-    config.config.update("check", True)
+    config.update("check", True)

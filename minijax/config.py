@@ -3,8 +3,8 @@
 Every setting is an attribute of `state`, a thread-local object.  The global
 value is the *class* attribute and a thread's own override is the *instance*
 attribute, so that reading a setting on a hot path is one attribute access.
-`state.token` is a new object whenever a setting that changes what a program
-means has changed; caches put it in their keys.
+`state.token` is another object whenever a setting that changes what a program
+means has another value; caches put it in their keys.
 """
 
 from __future__ import annotations
@@ -47,58 +47,62 @@ _ACCEPTED_BUT_UNUSED = ("jax_platforms", "jax_platform_name", "jax_log_compiles"
                         "jax_threefry_partitionable", "jax_default_prng_impl")
 
 
-class Config:
-    """Reads and changes settings.
+_listeners: list[Callable[[str, Any], None]] = []
+_tokens: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 
-    >>> config.update("check", True); config.check
-    True
-    >>> config.update("check", False)
-    """
 
-    def __init__(self) -> None:
-        self._listeners: list[Callable[[str, Any], None]] = []
-        self._tokens: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-
-    def __getattr__(self, name: str) -> Any:
+def __getattr__(name: str) -> Any:
+    """The settings in force are attributes of this module."""
+    try:
         return getattr(state, _full_name(name))
+    except MinijaxValueError as error:
+        raise AttributeError(str(error)) from None
 
-    def update(self, name: str, value: Any) -> None:
-        """Set a setting for all threads.
 
-        `name` is JAX's (`jax_enable_x64`, `jax_debug_nans`, ...) or ours (`check`, `evaluator`).
-        Raises `MinijaxValueError` for an unknown name or value.
-        """
-        name = _full_name(name)
-        setattr(State, name, _checked(name, value))
-        self._changed(State, name)
+def update(name: str, value: Any) -> None:
+    """Set a setting for all threads.
 
-    @contextlib.contextmanager
-    def override(self, name: str, value: Any) -> Iterator[None]:
-        """Set a setting for this thread while the context lasts.
+    `name` is JAX's (`jax_enable_x64`, `jax_debug_nans`, ...) or ours (`check`, `evaluator`).
+    Raises `MinijaxValueError` for an unknown name or value.
 
-        >>> with config.override("check", True): config.check
-        True
-        """
-        name = _full_name(name)
-        missing = object()
-        before = state.__dict__.get(name, missing)
-        setattr(state, name, _checked(name, value))
-        self._changed(state, name)
-        try:
-            yield
-        finally:
-            delattr(state, name) if before is missing else setattr(state, name, before)
-            self._changed(state, name)
+    >>> update("check", True); state.check
+    True
+    >>> update("check", False)
+    """
+    name = _full_name(name)
+    setattr(State, name, _checked(name, value))
+    _changed(State, name)
 
-    def on_change(self, listener: Callable[[str, Any], None]) -> None:
-        """Call `listener(name, value)` after every change."""
-        self._listeners.append(listener)
 
-    def _changed(self, where: Any, name: str) -> None:
-        token = tuple(getattr(state, each) for each in _MEANING)
-        setattr(where, "token", self._tokens.setdefault(token, token))
-        for listener in self._listeners:
-            listener(name, getattr(state, name))
+@contextlib.contextmanager
+def override(name: str, value: Any) -> Iterator[None]:
+    """Set a setting for this thread while the context lasts.
+
+    >>> with override("check", True): state.check
+    True
+    """
+    name = _full_name(name)
+    missing = object()
+    before = state.__dict__.get(name, missing)
+    setattr(state, name, _checked(name, value))
+    _changed(state, name)
+    try:
+        yield
+    finally:
+        delattr(state, name) if before is missing else setattr(state, name, before)
+        _changed(state, name)
+
+
+def on_change(listener: Callable[[str, Any], None]) -> None:
+    """Call `listener(name, value)` after every change."""
+    _listeners.append(listener)
+
+
+def _changed(where: Any, name: str) -> None:
+    token = tuple(getattr(state, each) for each in _MEANING)
+    where.token = _tokens.setdefault(token, token)
+    for listener in _listeners:
+        listener(name, getattr(state, name))
 
 
 def _full_name(name: str) -> str:
@@ -111,27 +115,14 @@ def _full_name(name: str) -> str:
 def _checked(name: str, value: Any) -> Any:
     if name in _CHOICES and value not in _CHOICES[name]:
         raise MinijaxValueError(f"config: {name} is one of {_CHOICES[name]}, got {value!r}.")
-    if isinstance(getattr(State, name, None), bool) and not isinstance(value, (bool, int)):
+    if not isinstance(getattr(State, name, None), bool):
+        return value
+    if not isinstance(value, int):
         raise MinijaxValueError(f"config: {name} is True or False, got {value!r}.")
-    return bool(value) if isinstance(getattr(State, name, None), bool) else value
-
-
-config = Config()
-update = config.update
-override = config.override
-
-
-def __getattr__(name: str) -> Any:
-    """`minijax.config` is this module: settings are its attributes too."""
-    if name.startswith("_"):
-        raise AttributeError(name)
-    try:
-        return getattr(config, name)
-    except MinijaxValueError as error:
-        raise AttributeError(str(error)) from None
+    return bool(value)
 
 
 for _name in _NAMES:
     _text = os.environ.get(_name.upper())
     if _text is not None and isinstance(getattr(State, _name), bool):
-        config.update(_name, _text.lower() in ("1", "true", "yes", "on"))
+        update(_name, _text.lower() in ("1", "true", "yes", "on"))

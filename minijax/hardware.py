@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from minijax import pytree
+from minijax import config, pytree
 from minijax.api.boundary import boundary
-from minijax.config import config
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.tracing.array import Array, Tracer, is_value
 

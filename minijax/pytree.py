@@ -61,26 +61,18 @@ class FlattenedIndexKey:
         return f"[<flat index {self.key}>]"
 
 
-def keystr(keys: Iterable[Any], *, simple: bool = False, separator: str = "") -> str:
-    """Print a path; `simple` leaves out brackets, dots and quotes.
+def keystr(keys: Iterable[Any]) -> str:
+    """Print a path.
 
     >>> keystr((DictKey("w"), SequenceKey(0)))
     "['w'][0]"
-    >>> keystr((DictKey("w"), SequenceKey(0)), simple=True, separator="/")
-    'w/0'
     """
-    return separator.join([_simple_key(key) if simple else str(key) for key in keys])
-
-
-def _simple_key(key: Any) -> str:
-    for name in ("idx", "key", "name"):
-        if hasattr(key, name):
-            return str(getattr(key, name))
-    return str(key)
+    return "".join([str(key) for key in keys])
 
 
 # ---- Treedefs
 
+@dataclasses.dataclass(frozen=True)
 class PyTreeDef:
     """The structure of a tree without its leaves; printed with `*` for a leaf.
 
@@ -88,14 +80,24 @@ class PyTreeDef:
     PyTreeDef({'a': *, 'b': (*, None)})
     """
 
-    __slots__ = ("num_leaves", "num_nodes", "_type", "_data", "_children")
+    node_type: type | None  # None for a leaf
+    data: Any
+    subtrees: tuple[PyTreeDef, ...]
 
-    def __init__(self, node_type: type | None, data: Any, children: tuple[PyTreeDef, ...]) -> None:
-        self._type = node_type  # None for a leaf
-        self._data = data
-        self._children = children
-        self.num_leaves: int = sum([child.num_leaves for child in children]) if node_type is not None else 1
-        self.num_nodes: int = 1 + sum([child.num_nodes for child in children])
+    @functools.cached_property
+    def num_leaves(self) -> int:
+        """How many leaves the tree has."""
+        return 1 if self.node_type is None else sum([child.num_leaves for child in self.subtrees])
+
+    def children(self) -> list[PyTreeDef]:
+        """Structures of the children."""
+        return list(self.subtrees)
+
+    def node_data(self) -> tuple[type, Any] | None:
+        """Type and metadata of the outermost node; None for a leaf."""
+        if self.node_type is None:
+            return None
+        return self.node_type, list(self.data) if self.node_type is dict else self.data
 
     def unflatten(self, leaves: Iterable[Any]) -> Any:
         """The tree of this structure with these leaves; `TreeError` if they are too many or too few."""
@@ -106,70 +108,37 @@ class PyTreeDef:
         return self._build(iter(leaves))
 
     def _build(self, leaves: Iterator[Any]) -> Any:
-        if self._type is None:
+        if self.node_type is None:
             return next(leaves)
-        children = [child._build(leaves) for child in self._children]
-        return _node_of(self._type).unflatten(self._data, children)  # type: ignore[union-attr]
+        return _node_of(self.node_type).unflatten(  # type: ignore[union-attr]
+            self.data, [child._build(leaves) for child in self.subtrees])
 
     def flatten_up_to(self, tree: Any) -> list[Any]:
         """The subtrees of `tree` where this structure has leaves; `TreeError` where they differ."""
-        subtrees: list[Any] = []
-        self._cut(tree, subtrees)
-        return subtrees
-
-    def _cut(self, tree: Any, subtrees: list[Any]) -> None:
-        if self._type is None:
-            subtrees.append(tree)
-            return
-        if type(tree) is not self._type:
-            raise TreeError(f"Expected {_type_name(self._type)}, got {tree!r}.")
-        children, data = _node_of(self._type).flatten(tree)  # type: ignore[union-attr]
-        if data != self._data or len(children) != len(self._children):
-            raise TreeError(f"Expected the structure {self}, got {tree!r}.")
-        for child, subtree in zip(self._children, children, strict=True):
-            child._cut(subtree, subtrees)
-
-    def children(self) -> list[PyTreeDef]:
-        """Structures of the children."""
-        return list(self._children)
-
-    def node_data(self) -> tuple[type, Any] | None:
-        """Type and metadata of the outermost node; None for a leaf."""
-        if self._type is None:
-            return None
-        return self._type, list(self._data) if self._type is dict else self._data
-
-    def compose(self, inner: PyTreeDef) -> PyTreeDef:
-        """This structure with `inner` in place of every leaf."""
-        if self._type is None:
-            return inner
-        return PyTreeDef(self._type, self._data, tuple([child.compose(inner) for child in self._children]))
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, PyTreeDef):
-            return NotImplemented
-        return self is other or (self._type is other._type and self.num_nodes == other.num_nodes
-                                 and self._data == other._data and self._children == other._children)
-
-    def __hash__(self) -> int:
-        return hash((self._type, self._data, self._children))
+        if self.node_type is None:
+            return [tree]
+        if type(tree) is self.node_type:
+            _, children, data = _node_of(self.node_type).flatten(tree)  # type: ignore[union-attr]
+            if data == self.data and len(children) == len(self.subtrees):
+                pairs = zip(self.subtrees, children, strict=True)
+                return [found for child, subtree in pairs for found in child.flatten_up_to(subtree)]
+        raise TreeError(f"Expected the structure {self}, got {tree!r}.")
 
     def __repr__(self) -> str:
         return f"PyTreeDef({self._text()})"
 
     def _text(self) -> str:
-        if self._type is None:
-            return "*"
-        items = [child._text() for child in self._children]
-        if self._type is dict:
-            return "{" + ", ".join([f"{key!r}: {item}" for key, item in zip(self._data, items, strict=True)]) + "}"
+        cls, items = self.node_type, [child._text() for child in self.subtrees]
         joined = ", ".join(items)
-        if self._type is tuple:
+        if cls is None or cls is type(None):
+            return "*" if cls is None else "None"
+        if cls is tuple:
             return f"({joined},)" if len(items) == 1 else f"({joined})"
-        if self._type in (list, type(None)):
-            return f"[{joined}]" if self._type is list else "None"
-        name = f"namedtuple[{self._type.__name__}]" if _is_namedtuple(self._type) else (
-            f"{self._type.__name__}[{self._data}]")
+        if cls is list:
+            return f"[{joined}]"
+        if cls is dict:
+            return "{" + ", ".join([f"{key!r}: {item}" for key, item in zip(self.data, items, strict=True)]) + "}"
+        name = f"namedtuple[{cls.__name__}]" if _is_namedtuple(cls) else f"{cls.__name__}[{self.data}]"
         return f"CustomNode({name}, [{joined}])"
 
 
@@ -178,54 +147,51 @@ _LEAF = PyTreeDef(None, None, ())
 
 # ---- The registry of node types
 
+Level = tuple[Sequence[Any], Sequence[Any], Any]
+
+
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """How one type is taken apart: `flatten(x) -> (children, data)`, `unflatten(data, children) -> x`.
+    """How one type is taken apart: `flatten(x) -> (keys, children, data)`, `unflatten(data, children) -> x`."""
 
-    `keys(x)` names the children; None means that they have no names.
-    """
-
-    flatten: Callable[[Any], tuple[Sequence[Any], Any]]
+    flatten: Callable[[Any], Level]
     unflatten: Callable[[Any, Sequence[Any]], Any]
-    keys: Callable[[Any], Sequence[Any]] | None = None
 
 
-def _sorted_keys(tree: dict[Any, Any]) -> tuple[Any, ...]:
+def _flatten_sequence(tree: Sequence[Any]) -> Level:
+    return [SequenceKey(i) for i in range(len(tree))], tree, None
+
+
+def _flatten_items(tree: dict[Any, Any], keys: Iterable[Any]) -> Level:
+    keys = tuple(keys)
+    return [DictKey(key) for key in keys], [tree[key] for key in keys], keys
+
+
+def _flatten_dict(tree: dict[Any, Any]) -> Level:
     try:
-        return tuple(sorted(tree))
+        keys = sorted(tree)
     except TypeError as error:
         raise TreeError(f"The keys {list(tree)} of a dictionary in a pytree cannot be sorted, since they are of "
                         "different types. Use keys of one type, or an OrderedDict.") from error
+    return _flatten_items(tree, keys)
 
 
-def _flatten_dict(tree: dict[Any, Any]) -> tuple[list[Any], Any]:
-    keys = _sorted_keys(tree)
-    return [tree[key] for key in keys], keys
-
-
-def _flatten_defaultdict(tree: Any) -> tuple[list[Any], Any]:
-    children, keys = _flatten_dict(tree)
-    return children, (tree.default_factory, keys)
-
-
-def _sequence_keys(tree: Sequence[Any]) -> list[SequenceKey]:
-    return [SequenceKey(i) for i in range(len(tree))]
+def _flatten_defaultdict(tree: Any) -> Level:
+    keys, children, data = _flatten_dict(tree)
+    return keys, children, (tree.default_factory, data)
 
 
 _NODES: dict[type, Node] = {
-    type(None): Node(lambda tree: ((), None), lambda data, children: None),
-    tuple: Node(lambda tree: (tree, None), lambda data, children: tuple(children), _sequence_keys),
-    list: Node(lambda tree: (tree, None), lambda data, children: list(children), _sequence_keys),
-    dict: Node(_flatten_dict, lambda keys, children: dict(zip(keys, children, strict=True)),
-               lambda tree: [DictKey(key) for key in _sorted_keys(tree)]),
+    type(None): Node(lambda tree: ((), (), None), lambda data, children: None),
+    tuple: Node(_flatten_sequence, lambda data, children: tuple(children)),
+    list: Node(_flatten_sequence, lambda data, children: list(children)),
+    dict: Node(_flatten_dict, lambda keys, children: dict(zip(keys, children, strict=True))),
     collections.OrderedDict: Node(
-        lambda tree: (list(tree.values()), tuple(tree)),
-        lambda keys, children: collections.OrderedDict(zip(keys, children, strict=True)),
-        lambda tree: [DictKey(key) for key in tree]),
+        lambda tree: _flatten_items(tree, tree),
+        lambda keys, children: collections.OrderedDict(zip(keys, children, strict=True))),
     collections.defaultdict: Node(
         _flatten_defaultdict,
-        lambda data, children: collections.defaultdict(data[0], zip(data[1], children, strict=True)),
-        lambda tree: [DictKey(key) for key in _sorted_keys(tree)]),
+        lambda data, children: collections.defaultdict(data[0], zip(data[1], children, strict=True))),
 }
 
 
@@ -233,15 +199,11 @@ def _is_namedtuple(cls: type) -> bool:
     return issubclass(cls, tuple) and hasattr(cls, "_fields")
 
 
-@functools.lru_cache(maxsize=1024)
-def _namedtuple_node(cls: Any) -> Node:
-    return Node(lambda tree: (tree, None), lambda data, children: cls(*children),
-                lambda tree: [GetAttrKey(name) for name in cls._fields])
-
-
-def _node_of(cls: type) -> Node | None:
-    node = _NODES.get(cls)
-    return _namedtuple_node(cls) if node is None and _is_namedtuple(cls) else node
+def _node_of(cls: Any) -> Node | None:
+    if cls in _NODES or not _is_namedtuple(cls):
+        return _NODES.get(cls)
+    return Node(lambda tree: ([GetAttrKey(name) for name in cls._fields], tree, None),
+                lambda data, children: cls(*children))
 
 
 def _flatten(tree: Any, path: tuple[Any, ...], found: list[tuple[Any, Any]], is_leaf: LeafTest) -> PyTreeDef:
@@ -250,8 +212,7 @@ def _flatten(tree: Any, path: tuple[Any, ...], found: list[tuple[Any, Any]], is_
     if node is None or (is_leaf is not None and is_leaf(tree)):
         found.append((path, tree))
         return _LEAF
-    children, data = node.flatten(tree)
-    keys = node.keys(tree) if node.keys else [FlattenedIndexKey(i) for i in range(len(children))]
+    keys, children, data = node.flatten(tree)
     return PyTreeDef(type(tree), data, tuple([
         _flatten(child, (*path, key), found, is_leaf) for key, child in zip(keys, children, strict=True)]))
 
@@ -286,12 +247,14 @@ class Backend:
         if _node_of(cls) is not None:
             raise MinijaxValueError(f"{cls} is registered as a pytree node already. Register a class once.")
 
-        def flatten_to_list(tree: Any) -> tuple[list[Any], Any]:
+        def flatten_level(tree: Any) -> Level:
             children, data = flatten(tree)
-            return list(children), data
+            children = list(children)
+            if flatten_with_keys is None:
+                return [FlattenedIndexKey(i) for i in range(len(children))], children, data
+            return [key for key, _ in flatten_with_keys(tree)[0]], children, data
 
-        keys = None if flatten_with_keys is None else (lambda tree: [key for key, _ in flatten_with_keys(tree)[0]])
-        _NODES[cls] = Node(flatten_to_list, lambda data, children: unflatten(data, tuple(children)), keys)
+        _NODES[cls] = Node(flatten_level, lambda data, children: unflatten(data, tuple(children)))
 
 
 # ---- The installed backend
@@ -341,15 +304,6 @@ def flatten(tree: Any, is_leaf: LeafTest = None) -> tuple[list[Any], Any]:
     ([2, 3, 1], PyTreeDef({'a': (*, *), 'b': *}))
     """
     return backend.flatten(tree, is_leaf)
-
-
-def unflatten(treedef: Any, leaves: Iterable[Any]) -> Any:
-    """Undo `flatten`.
-
-    >>> unflatten(structure([0, (0,)]), [1, 2])
-    [1, (2,)]
-    """
-    return treedef.unflatten(leaves)
 
 
 def leaves(tree: Any, is_leaf: LeafTest = None) -> list[Any]:
@@ -402,6 +356,16 @@ def broadcast_prefix(prefix_tree: Any, full_tree: Any, is_leaf: LeafTest = None)
     return [leaf for leaf, subtree in zip(prefix_leaves, subtrees, strict=True) for _ in leaves(subtree)]
 
 
+def one_level(tree: Any) -> tuple[list[tuple[Any, Any]], Any]:
+    """(key, child) pairs of the outermost node and its structure; the pair (None, tree) for a leaf.
+
+    >>> one_level({"a": (1, 2)})
+    ([(DictKey(key='a'), (1, 2))], PyTreeDef({'a': *}))
+    """
+    pairs, treedef = flatten_with_path(tree, lambda x: x is not tree)
+    return [(path[0] if path else None, child) for path, child in pairs], treedef
+
+
 # ---- Where two structures differ
 
 def flatten_up_to(treedef: Any, prefix_tree: Any, full_tree: Any, is_leaf: LeafTest = None) -> list[Any]:
@@ -424,21 +388,15 @@ def prefix_error(prefix_tree: Any, full_tree: Any, is_leaf: LeafTest = None, nam
 
 
 def _difference(path: tuple[Any, ...], prefix: Any, full: Any, is_leaf: LeafTest) -> tuple[Any, str] | None:
-    keys, children, data = _one_level(prefix)
-    if data is None or (is_leaf is not None and is_leaf(prefix)):
+    children, treedef = one_level(prefix)
+    if treedef.node_data() is None or (is_leaf is not None and is_leaf(prefix)):
         return None
-    _, full_children, full_data = _one_level(full)
-    if data != full_data or len(children) != len(full_children):
+    full_children, full_treedef = one_level(full)
+    if treedef != full_treedef:
         return path, _describe_difference(prefix, full)
     found = [_difference((*path, key), child, full_child, is_leaf)
-             for key, child, full_child in zip(keys, children, full_children, strict=True)]
+             for (key, child), (_, full_child) in zip(children, full_children, strict=True)]
     return next((each for each in found if each is not None), None)
-
-
-def _one_level(tree: Any) -> tuple[list[Any], list[Any], Any]:
-    """Keys, children and node data of the outermost node; a leaf has itself for a child."""
-    pairs, treedef = flatten_with_path(tree, lambda x: x is not tree)
-    return [path[0] if path else None for path, _ in pairs], [child for _, child in pairs], treedef.node_data()
 
 
 def _describe_difference(prefix: Any, full: Any) -> str:
@@ -448,18 +406,13 @@ def _describe_difference(prefix: Any, full: Any) -> str:
             return f"the keys differ: missing {missing}, unexpected {extra}."
     expected, got = _describe(prefix), _describe(full)
     if expected == got:
-        ours, theirs = _one_level(prefix)[2], _one_level(full)[2]
-        return f"the metadata of {expected} differ: expected {ours[1]}, got {theirs[1]}."
+        ours, theirs = [one_level(tree)[1].node_data()[1] for tree in (prefix, full)]
+        return f"the metadata of {expected} differ: expected {ours}, got {theirs}."
     return f"expected {expected}, got {got}."
 
 
 def _describe(tree: Any) -> str:
-    if tree is None:
-        return "None"
-    if _one_level(tree)[2] is None:
+    children, treedef = one_level(tree)
+    if treedef.node_data() is None:
         return f"a leaf of type {type(tree).__name__}"
-    return f"a {_type_name(type(tree))} of {len(_one_level(tree)[1])}"
-
-
-def _type_name(cls: type) -> str:
-    return "None" if cls is type(None) else cls.__name__
+    return "None" if tree is None else f"a {type(tree).__name__} of {len(children)}"

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from minijax import pytree
 from minijax.errors import MinijaxTypeError
-from minijax.pytree import flatten, leaves, map, structure, unflatten
+from minijax.pytree import flatten, leaves, map, one_level, structure
 
 __all__ = ["all", "broadcast", "flatten", "flatten_with_path", "leaves", "leaves_with_path", "map", "map_with_path",
            "reduce", "reduce_associative", "static", "structure", "transpose", "unflatten"]
@@ -33,10 +33,19 @@ def _mark_leaves(path: tuple[Any, ...], tree: Any, is_leaf: Callable[[Any, Any],
     """The tree with every leaf, and every subtree that `is_leaf(path, subtree)` names, marked."""
     if is_leaf(path, tree):
         return _Marked(path, tree)
-    children, treedef = pytree.flatten_with_path(tree, lambda x: x is not tree)
+    children, treedef = one_level(tree)
     if treedef.node_data() is None:
         return _Marked(path, tree)
-    return treedef.unflatten([_mark_leaves((*path, *key), child, is_leaf) for key, child in children])
+    return treedef.unflatten([_mark_leaves((*path, key), child, is_leaf) for key, child in children])
+
+
+def unflatten(treedef: Any, leaves: Iterable[Any]) -> Any:
+    """Undo `flatten`.
+
+    >>> unflatten(structure([0, (0,)]), [1, 2])
+    [1, (2,)]
+    """
+    return treedef.unflatten(leaves)
 
 
 def flatten_with_path(tree: Any, is_leaf: Callable[..., bool] | None = None,
@@ -151,9 +160,3 @@ def broadcast(prefix_tree: Any, full_tree: Any, is_leaf: Callable[[Any], bool] |
     (1, [2, 2])
     """
     return structure(full_tree).unflatten(pytree.broadcast_prefix(prefix_tree, full_tree, is_leaf))
-
-
-def one_level(tree: Any) -> tuple[list[tuple[Any, Any]], Any]:
-    """(key, child) pairs of the outermost node and its treedef; the pair (None, tree) for a leaf."""
-    pairs, treedef = pytree.flatten_with_path(tree, lambda x: x is not tree)
-    return [(path[0] if path else None, child) for path, child in pairs], treedef

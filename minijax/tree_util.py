@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 from minijax import pytree
 from minijax.errors import MinijaxTypeError, MinijaxValueError
-from minijax.pytree import keystr, register_pytree_node
+from minijax.pytree import one_level, register_pytree_node
 from minijax.tree import (all as tree_all, broadcast as tree_broadcast, flatten as tree_flatten,
                           flatten_with_path as tree_flatten_with_path, leaves as tree_leaves,
                           leaves_with_path as tree_leaves_with_path, map as tree_map,
-                          map_with_path as tree_map_with_path, one_level, reduce as tree_reduce,
+                          map_with_path as tree_map_with_path, reduce as tree_reduce,
                           reduce_associative as tree_reduce_associative, structure as tree_structure,
                           transpose as tree_transpose, unflatten as tree_unflatten)
 
@@ -144,7 +144,24 @@ register_pytree_with_keys(
     lambda func, children: Partial(func, *children[0], **children[1]))
 
 
-# ---- Structures and levels
+# ---- Paths, structures and levels
+
+def keystr(keys: Iterable[KeyEntry], *, simple: bool = False, separator: str = "") -> str:
+    """Print a path; `simple` leaves out brackets, dots and quotes.
+
+    >>> path = tree_leaves_with_path({"w": [1]})[0][0]
+    >>> keystr(path), keystr(path, simple=True, separator="/")
+    ("['w'][0]", 'w/0')
+    """
+    return separator.join([_simple_key(key) if simple else str(key) for key in keys])
+
+
+def _simple_key(key: KeyEntry) -> str:
+    for name in ("idx", "key", "name"):
+        if hasattr(key, name):
+            return str(getattr(key, name))
+    return str(key)
+
 
 def all_leaves(iterable: Iterable[Any], is_leaf: Callable[[Any], bool] | None = None) -> bool:
     """Whether no item of `iterable` is a container.

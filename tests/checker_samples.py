@@ -10,8 +10,7 @@ import numpy as np
 import minijax
 import minijax.numpy as jnp
 import tests.cases
-from minijax import lax
-from minijax.config import config
+from minijax import config, lax
 from minijax.testing import Sample, harvest
 from minijax.testing.checks import CHECKS
 from minijax.ops.arithmetic import nextafter_p

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from minijax.config import config
+from minijax import config
 from minijax.interpreters.dual import instantiate, jvp_flat, linearize_flat
 from minijax.interpreters.evaluate import evaluate_numpy
 from minijax.interpreters.transpose import transpose_tape

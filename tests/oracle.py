@@ -7,7 +7,7 @@ import itertools
 import jax
 import numpy as np
 
-from minijax.config import config
+from minijax import config
 from minijax.interpreters.batch import batch_flat, place_axis
 from minijax.interpreters.dual import instantiate, jvp_flat, linearize_flat
 from minijax.interpreters.evaluate import evaluate_numpy

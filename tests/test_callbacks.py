@@ -10,8 +10,7 @@ import pytest
 
 import minijax
 import minijax.numpy as mnp
-from minijax import debug, lax
-from minijax.config import config
+from minijax import config, debug, lax
 from minijax.errors import (DtypeError, FormatError, MinijaxTypeError, MinijaxValueError, MissingRuleError, ShapeError,
                             TreeError, UnhandledEffectError)
 from minijax.experimental import io_callback

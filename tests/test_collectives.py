@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import minijax
-from minijax import lax
-from minijax.config import config
+from minijax import config, lax
 from minijax.errors import MinijaxValueError, ShapeError, UnboundAxisError
 
 X = np.random.default_rng(0).normal(size=(4, 4, 2)).astype(np.float32)

@@ -9,7 +9,7 @@ import pytest
 
 import minijax
 import minijax.numpy as mnp
-from minijax.config import config
+from minijax import config
 from minijax.errors import MinijaxTypeError
 from minijax.kinks import CONVENTIONS, namespaces
 

@@ -12,8 +12,7 @@ from error_checks import mistake
 
 import minijax as mj
 import minijax.numpy as jnp
-from minijax import custom_batching, custom_derivatives
-from minijax.config import config
+from minijax import config, custom_batching, custom_derivatives
 from minijax.errors import (JaxprSyntaxError, MinijaxTypeError, MinijaxValueError, NonlinearError, TreeError,
                             UnexpectedTracerError)
 from minijax.interpreters.evaluate import run_program

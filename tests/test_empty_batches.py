@@ -3,7 +3,7 @@
 import numpy as np
 
 import minijax
-from minijax.config import config
+from minijax import config
 from minijax.tracing.array import typeof
 from tests.checker_samples import CASES
 

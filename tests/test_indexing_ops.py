@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minijax.config import config
+from minijax import config
 from minijax.errors import DtypeError, MinijaxValueError, MissingRuleError, ShapeError
 from minijax.interpreters.dual import jvp_flat
 from minijax.ir.types import zero

@@ -11,8 +11,7 @@ import tests.cases
 from minijax import random
 from minijax.interpreters.evaluate import run_numpy, to_numpy
 from minijax.interpreters.stage import stage
-from minijax.ir import all_consts
-from minijax.language import fingerprint, from_json, parse, same_program, to_json
+from minijax.language import all_consts, fingerprint, from_json, parse, same_program, to_json
 from minijax.tracing import typeof
 
 CASES = [case for module in pkgutil.iter_modules(tests.cases.__path__, "tests.cases.")

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from minijax.errors import JaxprCheckError, JaxprSyntaxError
 from minijax.inspect import to_html
-from minijax.ir import Equation, Jaxpr, Literal, Origin, Var, all_consts, dtypes, format_equation, show
-from minijax.ir.scalars import read_scalar, write_scalar
-from minijax.language import SavedSource, parse, same_program
+from minijax.ir import Equation, Jaxpr, Literal, Origin, Var, dtypes, format_equation, show
+from minijax.ir.scalars import write_scalar
+from minijax.language import SavedSource, all_consts, parse, same_program
+from minijax.language.scalars import read_scalar
 from tests.ir_programs import (Mode, Window, array, chain, equation, nest, params, programs, t_add, t_call, t_copy,
                                t_neg, t_print, t_sum, t_tag, t_two)
 

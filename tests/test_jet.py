@@ -12,8 +12,7 @@ from jax.experimental.jet import jet as jax_jet
 import minijax
 import minijax.numpy as mnp
 import tests.cases
-from minijax import jet, laplacian, lax
-from minijax.config import config
+from minijax import config, jet, laplacian, lax
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.interpreters.dual import instantiate, jvp_flat
 from minijax.ir.types import zero

@@ -11,7 +11,7 @@ from jax.lax import linalg as theirs
 
 import minijax
 import minijax.numpy as mnp
-from minijax.config import config
+from minijax import config
 from minijax.errors import DtypeError, MinijaxError, MinijaxValueError, MissingRuleError, ShapeError
 from minijax.ir.check import check_jaxpr
 from minijax.lax import linalg as ours

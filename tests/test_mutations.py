@@ -6,7 +6,7 @@ equivalent to the rule, and not counted; nor are swapped operands of a commutati
 
 import pytest
 
-from minijax.config import config
+from minijax import config
 from minijax.testing import check_op, mutants, planted
 from tests.checker_samples import checks_of, few, held_samples, samples_by_op
 

@@ -8,7 +8,7 @@ import pytest
 
 import minijax
 import minijax.numpy as ours
-from minijax.config import config
+from minijax import config
 from minijax.errors import MinijaxError
 from minijax.tracing.array import Array, typeof
 

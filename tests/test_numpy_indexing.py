@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from tests.oracle import close
 
 import minijax
-from minijax.config import config
+from minijax import config
 from minijax.errors import (MinijaxIndexError, MinijaxTypeError, MinijaxValueError, NonConcreteBooleanIndexError,
                             ShapeError)
 from minijax.interpreters.dual import linearize_flat

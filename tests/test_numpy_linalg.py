@@ -7,7 +7,7 @@ import pytest
 
 import minijax
 import minijax.numpy as mnp
-from minijax.config import config
+from minijax import config
 from minijax.errors import DtypeError, MinijaxError, MinijaxTypeError, MinijaxValueError, MissingRuleError, ShapeError
 from tests.cases import array
 

@@ -6,7 +6,7 @@ import pytest
 
 import minijax
 import minijax.numpy as jnp
-from minijax.config import config
+from minijax import config
 from minijax.errors import MinijaxValueError, RuleError
 from minijax.ir.op import Op, ops
 from minijax.ir.types import ArrayType

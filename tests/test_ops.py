@@ -11,7 +11,7 @@ import pytest
 import minijax.calls
 import minijax.ops
 import tests.cases
-from minijax.config import config
+from minijax import config
 from minijax.ir.op import RULES, Linear, ops
 from minijax.ir.types import ArrayType
 from minijax.lowering.table import rules as lowerings

@@ -7,7 +7,7 @@ import pytest
 
 import minijax.api as api
 import minijax.random as random
-from minijax.config import config
+from minijax import config
 from minijax.errors import MinijaxIndexError, MinijaxTypeError, MinijaxValueError, ShapeError
 from minijax.lowering import install
 

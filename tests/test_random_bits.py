@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from minijax.config import config
+from minijax import config
 from minijax.errors import DtypeError, MinijaxValueError, ShapeError
 from minijax.interpreters.batch import batch_flat
 from minijax.interpreters.stage import stage

@@ -20,7 +20,7 @@ import minijax.api as api
 import minijax.lax
 import minijax.numpy
 import minijax.tree
-from minijax.config import config
+from minijax import config
 from minijax.ops.elementwise import sin_p
 from random_programs import COMPOSITIONS, TRANSFORMS, Program, Space, disagreement, program, programs
 

@@ -8,8 +8,7 @@ from error_checks import mistake
 
 import minijax as mj
 import minijax.numpy as jnp
-from minijax import lax
-from minijax.config import config
+from minijax import config, lax
 from minijax.errors import MinijaxTypeError, NonlinearError, TreeError
 from minijax.interpreters.evaluate import run_program
 from minijax.language import same_program

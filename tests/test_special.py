@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 import minijax
-from minijax import lax
-from minijax.config import config
+from minijax import config, lax
 from minijax.errors import DtypeError, MinijaxValueError, ShapeError
 from minijax.ops import searching, special
 

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 import minijax
-from minijax import lax
-from minijax.config import config
+from minijax import config, lax
 from minijax.errors import DtypeError, MinijaxTypeError, MinijaxValueError, ShapeError
 from minijax.language import parse
 from minijax.ops.windows import reduce_window_max_p

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from minijax.config import config, state
+from minijax import config
+from minijax.config import state
 from minijax.errors import UnexpectedTracerError
 from minijax.ir.dtypes import is_inexact, numpy_dtype
 from minijax.ir.jaxpr import Atom, Jaxpr, Literal, Var

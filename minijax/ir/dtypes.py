@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import ml_dtypes
+import ml_dtypes  # noqa: F401  (makes its dtypes known to NumPy by name)
 import numpy as np
 
 from minijax.config import state
@@ -42,35 +42,32 @@ class KeyDtype:
 
 key_dtypes = {"fry": KeyDtype("fry", (2,))}
 
-bfloat16 = np.dtype(ml_dtypes.bfloat16)
-float0 = np.dtype([("float0", np.void, 0)])
+
+def _dtypes(*names: str) -> tuple[np.dtype[Any], ...]:
+    return tuple([np.dtype(name) for name in names])
+
+
 bool_ = np.dtype(bool)
-int8, int16, int32, int64 = (np.dtype(f"int{n}") for n in (8, 16, 32, 64))
-uint8, uint16, uint32, uint64 = (np.dtype(f"uint{n}") for n in (8, 16, 32, 64))
-float16, float32, float64 = (np.dtype(f"float{n}") for n in (16, 32, 64))
-complex64, complex128 = np.dtype("complex64"), np.dtype("complex128")
-_small_floats = {name: np.dtype(getattr(ml_dtypes, name)) for name in (
-    "float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz", "float8_e4m3fn", "float8_e4m3fnuz",
-    "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn")}
-_small_ints = {name: np.dtype(getattr(ml_dtypes, name)) for name in ("int4", "uint4", "int2", "uint2")}
+float0 = np.dtype([("float0", np.void, 0)])
+_signed = _int2, _int4, int8, int16, int32, int64 = _dtypes("int2", "int4", "int8", "int16", "int32", "int64")
+_unsigned = _uint2, _uint4, uint8, uint16, uint32, uint64 = _dtypes(
+    "uint2", "uint4", "uint8", "uint16", "uint32", "uint64")
+_small_floats = _dtypes("float4_e2m1fn", "float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz", "float8_e4m3fn",
+                        "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu")
+_wide_floats = bfloat16, float16, float32, float64 = _dtypes("bfloat16", "float16", "float32", "float64")
+_wide_complexes = complex64, complex128 = _dtypes("complex64", "complex128")
+_numbers = (*_signed, *_unsigned, *_small_floats, *_wide_floats, *_wide_complexes)
 
-_floats = frozenset((*_small_floats.values(), bfloat16, float16, float32, float64))
-_signed = frozenset((_small_ints["int2"], _small_ints["int4"], int8, int16, int32, int64))
-_unsigned = frozenset((_small_ints["uint2"], _small_ints["uint4"], uint8, uint16, uint32, uint64))
-_complexes = frozenset((complex64, complex128))
+_integers = frozenset((*_signed, *_unsigned))
+_floats = frozenset((*_small_floats, *_wide_floats))
+_complexes = frozenset(_wide_complexes)
 
-_short = {bool_: "bool", bfloat16: "bf16"}
-_short |= {d: f"i{d.itemsize * 8}" for d in (int8, int16, int32, int64)}
-_short |= {d: f"u{d.itemsize * 8}" for d in (uint8, uint16, uint32, uint64)}
-_short |= {d: f"f{d.itemsize * 8}" for d in (float16, float32, float64)}
-_short |= {d: f"c{d.itemsize * 8}" for d in (complex64, complex128)}
-_short |= {d: n.replace("float", "f").replace("uint", "u").replace("int", "i")
-           for n, d in (_small_floats | _small_ints).items()}
-_short[float0] = "float0"
-_long = {name: dtype for dtype, name in _short.items()} | {k.name: k for k in key_dtypes.values()}
-
-dtype_names = {d: "float0" if n == "float0" else d.name for d, n in _short.items()}
-dtype_names |= {k: k.name for k in key_dtypes.values()}  # the names that dtypes have as parameters
+# The names that dtypes have as parameters, and the shorter ones that types print with.
+dtype_names: dict[Any, str] = {d: d.name for d in (bool_, *_numbers)} | {k: k.name for k in key_dtypes.values()}
+_short = {d: name.replace("float", "f").replace("complex", "c").replace("uint", "u").replace("int", "i")
+          for d, name in dtype_names.items()}
+dtype_names[float0] = _short[float0] = "float0"
+_by_short_name = {name: dtype for dtype, name in _short.items()}
 
 
 def short_name(dtype: Any) -> str:
@@ -79,7 +76,7 @@ def short_name(dtype: Any) -> str:
     >>> short_name(np.dtype('uint8'))
     'u8'
     """
-    return dtype.name if isinstance(dtype, KeyDtype) else _short[dtype]
+    return _short[dtype]
 
 
 def from_short_name(name: str) -> Any:
@@ -88,7 +85,7 @@ def from_short_name(name: str) -> Any:
     >>> from_short_name('f32')
     dtype('float32')
     """
-    return _long[name]
+    return _by_short_name[name]
 
 
 def is_key(dtype: Any) -> bool:
@@ -122,7 +119,7 @@ def is_inexact(dtype: Any) -> bool:
 
 def is_integer(dtype: Any) -> bool:
     """Whether `dtype` is a signed or unsigned integer; bool is not."""
-    return dtype in _signed or dtype in _unsigned
+    return dtype in _integers
 
 
 def is_unsigned(dtype: Any) -> bool:
@@ -169,10 +166,8 @@ def as_dtype(dtype: Any) -> Any:
     tag = getattr(dtype, "_impl", None)  # a JAX key dtype
     if tag is not None and getattr(tag, "tag", None) in key_dtypes:
         return key_dtypes[tag.tag]
-    if isinstance(dtype, str) and dtype in _long:
-        return _long[dtype]
-    if isinstance(dtype, str) and hasattr(ml_dtypes, dtype):
-        return np.dtype(getattr(ml_dtypes, dtype))
+    if isinstance(dtype, str) and dtype in _by_short_name:
+        return _by_short_name[dtype]
     if hasattr(dtype, "dtype") and isinstance(dtype.dtype, (np.dtype, KeyDtype)):
         return dtype.dtype
     try:
@@ -184,15 +179,15 @@ def as_dtype(dtype: Any) -> Any:
 # The lattice: each node lists what it promotes to at once. `i*`, `f*`, `c*` are the weak Python scalars.
 _lattice: dict[Any, list[Any]] = {
     bool_: ["i*"],
-    "i*": [uint8, int8, *(_small_ints[n] for n in ("uint2", "uint4", "int2", "int4"))],
+    "i*": [uint8, int8, _uint2, _uint4, _int2, _int4],
     uint8: [int16, uint16], uint16: [int32, uint32], uint32: [int64, uint64],
     int8: [int16], int16: [int32], int32: [int64], int64: ["f*"], uint64: ["f*"],
-    "f*": [*_small_floats.values(), bfloat16, float16, "c*"],
+    "f*": [*_small_floats, bfloat16, float16, "c*"],
     bfloat16: [float32], float16: [float32], float32: [float64, complex64],
     float64: [complex128], complex64: [complex128], complex128: [], "c*": [complex64],
-} | {d: [] for d in (*_small_floats.values(), *_small_ints.values())}
-_weak_nodes = {bool_: bool_, int32: "i*", int64: "i*", float32: "f*", float64: "f*",
-               complex64: "c*", complex128: "c*"}
+    **{d: [] for d in (*_small_floats, _uint2, _uint4, _int2, _int4)},
+}
+_weak_nodes = {int32: "i*", int64: "i*", float32: "f*", float64: "f*", complex64: "c*", complex128: "c*"}
 _weak_defaults = {"i*": int64, "f*": float64, "c*": complex128}
 
 
@@ -223,13 +218,11 @@ def promote(dtypes: tuple[Any, ...], weak_types: tuple[bool, ...], x64: bool) ->
     >>> promote((np.dtype('int32'), np.dtype('float32')), (False, True), False)
     (dtype('float32'), True)
     """
-    if any(isinstance(d, KeyDtype) or d == float0 for d in dtypes):
-        if len(set(dtypes)) == 1:
-            return dtypes[0], False
-        names = ", ".join(str(d) for d in dtypes)
-        raise DtypeError(f"The dtypes {names} have no common dtype. Keys take no part in arithmetic.")
     if len(set(dtypes)) == 1:
         return dtypes[0], all(weak_types)
+    if any(is_key(d) or d == float0 for d in dtypes):
+        names = ", ".join(str(d) for d in dtypes)
+        raise DtypeError(f"The dtypes {names} have no common dtype. Keys take no part in arithmetic.")
     nodes = frozenset(_weak_nodes.get(d, d) if weak else d for d, weak in zip(dtypes, weak_types, strict=True))
     if state.jax_numpy_dtype_promotion == "strict" and len({n for n in nodes if not isinstance(n, str)}) > 1:
         names = ", ".join(sorted(str(d) for d in set(dtypes)))

@@ -10,6 +10,7 @@ a pass makes a new program (`Jaxpr.replace`).
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,13 +23,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@dataclasses.dataclass(slots=True, eq=False, repr=False)
 class Var:
     """A variable: nothing but an identity and a type."""
 
-    __slots__ = ("type",)
-
-    def __init__(self, type: ArrayType) -> None:
-        self.type = type
+    type: ArrayType
 
 
 class Literal:
@@ -46,17 +45,15 @@ class Literal:
 Atom = Var | Literal
 
 
+@dataclasses.dataclass(slots=True, eq=False, repr=False)
 class Source:
     """Where a piece of user code is: a code object and an instruction offset.
 
     Cheap to make while tracing; line and column are looked up when asked for.
     """
 
-    __slots__ = ("code", "offset")
-
-    def __init__(self, code: Any, offset: int) -> None:
-        self.code = code
-        self.offset = offset
+    code: Any
+    offset: int
 
     @property
     def file(self) -> str:
@@ -80,6 +77,7 @@ class Source:
         return f"{self.file}:{self.line} ({self.function})"
 
 
+@dataclasses.dataclass(slots=True, eq=False, repr=False)
 class Origin:
     """Which transform made an equation, and from what.
 
@@ -88,39 +86,26 @@ class Origin:
     when the rule ran (transforms nest).
     """
 
-    __slots__ = ("transform", "op", "equation", "parent")
-
-    def __init__(self, transform: str, op: Op, equation: Equation | None = None,
-                 parent: Origin | None = None) -> None:
-        self.transform = transform
-        self.op = op
-        self.equation = equation
-        self.parent = parent
-
-    def chain(self) -> Iterator[Origin]:
-        """This origin, then those of the transforms around it and of the earlier equation."""
-        origin: Origin | None = self
-        while origin is not None:
-            yield origin
-            origin = origin.parent
+    transform: str
+    op: Op
+    equation: Equation | None = None
+    parent: Origin | None = None
 
     def __repr__(self) -> str:
-        return ", ".join(f"{origin.transform} of {origin.op.name}" for origin in self.chain())
+        text = f"{self.transform} of {self.op.name}"
+        return text if self.parent is None else f"{text}, {self.parent!r}"
 
 
+@dataclasses.dataclass(slots=True, eq=False, repr=False)
 class Equation:
     """`outvars = op[params] inputs`, with the source line and the origin it came from."""
 
-    __slots__ = ("op", "inputs", "outvars", "params", "source", "origin")
-
-    def __init__(self, op: Op, inputs: Sequence[Atom], outvars: Sequence[Var], params: dict[str, Any],
-                 source: Source | None = None, origin: Origin | None = None) -> None:
-        self.op = op
-        self.inputs = inputs
-        self.outvars = outvars
-        self.params = params
-        self.source = source
-        self.origin = origin
+    op: Op
+    inputs: Sequence[Atom]
+    outvars: Sequence[Var]
+    params: dict[str, Any]
+    source: Source | None = None
+    origin: Origin | None = None
 
     @property
     def primitive(self) -> Op:
@@ -134,8 +119,7 @@ class Equation:
 
     def replace(self, **changes: Any) -> Equation:
         """This equation with some of its fields changed."""
-        fields = {name: getattr(self, name) for name in Equation.__slots__}
-        return Equation(**{**fields, **changes})
+        return dataclasses.replace(self, **changes)
 
 
 class Jaxpr:
@@ -208,8 +192,4 @@ def held_programs(params: dict[str, Any]) -> Iterator[Jaxpr]:
                 yield item
 
 
-def _plain(jaxpr: Jaxpr, **options: Any) -> str:
-    return f"<Jaxpr {jaxpr.debug_name} with {len(jaxpr.eqns)} equations>"
-
-
-printer: Callable[..., str] = _plain  # `ir/text.py` puts its own here
+printer: Callable[..., str] = object.__repr__  # `ir/text.py` puts its own here

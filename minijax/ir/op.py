@@ -29,7 +29,6 @@ from minijax.ir.types import ArrayType
 from minijax.util import bounded
 
 Rule = Callable[..., Any]
-RULES = ("type", "eval", "jvp", "transpose", "batch", "cost")
 
 
 class Linear:
@@ -138,6 +137,7 @@ class Op:
 
 _used_by = {"type": "tracing", "eval": "the NumPy evaluator", "jvp": "differentiation",
             "transpose": "reverse-mode differentiation", "batch": "vmap", "cost": "counting operations"}
+RULES = tuple(_used_by)
 
 ops: dict[str, Op] = {}
 

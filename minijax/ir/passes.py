@@ -13,13 +13,14 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from minijax.config import state
 from minijax.ir.check import check_jaxpr
 from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Source, Var
 from minijax.ir.walk import bottom_up, map_held
 
+T = TypeVar("T")
 Pass = Callable[..., Jaxpr]
 Hook = Callable[[str, Jaxpr, Jaxpr], None]
 _hooks: ContextVar[tuple[Hook, ...]] = ContextVar("pass_hooks", default=())
@@ -81,7 +82,7 @@ def _live_part(program: Jaxpr, used: Mask, done: dict[Any, tuple[Jaxpr, Mask]]) 
     """The program with the used results only, and which of its inputs that reads."""
     key = id(program), used
     if key not in done:
-        outvars = [x for x, keep in zip(program.outvars, used, strict=True) if keep]
+        outvars = _select(used, program.outvars)
         live: set[Atom] = set(outvars)
         eqns: list[Equation] = []
         for eqn in reversed(program.eqns):
@@ -89,35 +90,35 @@ def _live_part(program: Jaxpr, used: Mask, done: dict[Any, tuple[Jaxpr, Mask]]) 
             if any(mask) or eqn.op.effects_of(eqn.params):
                 eqns.append(_live_equation(eqn, mask, done))
                 live.update(eqns[-1].inputs)
-        kept = [(var, const) for var, const in zip(program.constvars, program.consts, strict=True) if var in live]
-        result = program.replace(constvars=[v for v, _ in kept], consts=[c for _, c in kept],
+        read = [var in live for var in program.constvars]
+        result = program.replace(constvars=_select(read, program.constvars), consts=_select(read, program.consts),
                                  eqns=eqns[::-1], outvars=outvars)
-        same = all(used) and len(kept) == len(program.consts) and result.eqns == program.eqns
+        same = all(used) and all(read) and result.eqns == program.eqns
         done[key] = program if same else result, tuple(var in live for var in program.invars)
     return done[key]
 
 
-def _live_equation(eqn: Equation, mask: Mask, done: dict[Any, tuple[Jaxpr, Mask]]) -> Equation:
+def _live_equation(eqn: Equation, used: Mask, done: dict[Any, tuple[Jaxpr, Mask]]) -> Equation:
+    def live(program: Jaxpr, used: Mask) -> tuple[Jaxpr, Mask]:
+        return _live_part(program, used, done)
+
     if eqn.op.dce is not None:
-        needed, kept, params = eqn.op.dce(mask, lambda program, used: _live_part(program, used, done), **eqn.params)
-        if all(kept) and all(needed) and all(params[name] is value for name, value in eqn.params.items()):
-            return eqn
-        return eqn.replace(inputs=tuple(_select(needed, eqn.inputs)), outvars=tuple(_select(kept, eqn.outvars)),
-                           params=params)
-    if "call" not in eqn.op.traits:
-        return map_held(eqn, lambda p: _live_part(p, (True,) * len(p.outvars), done)[0]) if eqn.params else eqn
-    body, needed = _live_part(eqn.params["jaxpr"], mask, done)
-    if all(mask) and all(needed) and body is eqn.params["jaxpr"]:
+        needed, kept, params = eqn.op.dce(used, live, **eqn.params)
+    elif "call" in eqn.op.traits:
+        body, needed = live(eqn.params["jaxpr"], used)
+        if not all(needed):
+            key = id(body), "inputs", needed
+            body, _ = done.setdefault(key, (body.replace(invars=_select(needed, body.invars)), needed))
+        kept, params = used, {**eqn.params, "jaxpr": body}
+    else:
+        return map_held(eqn, lambda program: live(program, (True,) * len(program.outvars))[0])
+    if all(kept) and all(needed) and all(params[name] is value for name, value in eqn.params.items()):
         return eqn
-    key = id(body), "inputs", needed
-    if key not in done:
-        done[key] = body.replace(invars=_select(needed, body.invars)), needed
-    return eqn.replace(inputs=tuple(_select(needed, eqn.inputs)), outvars=tuple(_select(mask, eqn.outvars)),
-                       params={**eqn.params, "jaxpr": done[key][0]})
+    return eqn.replace(inputs=_select(needed, eqn.inputs), outvars=_select(kept, eqn.outvars), params=params)
 
 
-def _select(mask: Mask, items: Sequence[Any]) -> list[Any]:
-    return [item for item, keep in zip(items, mask, strict=True) if keep]
+def _select(mask: Sequence[bool], items: Sequence[T]) -> tuple[T, ...]:
+    return tuple(item for item, keep in zip(items, mask, strict=True) if keep)
 
 
 # Rewriting: passes that walk forward, replace equations, and read variables as earlier atoms

@@ -1,24 +1,17 @@
-"""Scalars as text, in the shortest form that reads back to the same bits, and back.
+"""Scalars as text, in the shortest form that reads back to the same bits.
 
 A value with no such decimal form (a NaN with a payload) is written as its
-bits in hexadecimal: `0x7fc00001`.
+bits in hexadecimal: `0x7fc00001`.  `language/scalars.py` reads both.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
 
 from minijax.ir import dtypes
 from minijax.ir.jaxpr import Literal
-from minijax.ir.types import ArrayType
-
-_number = r"(?:inf|nan|[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)"
-NUMBER = rf"-?{_number}(?![\w-])"
-COMPLEX = rf"\(-?{_number}[+-]{_number}j\)"
-_complex_parts = re.compile(rf"\((-?{_number})([+-]{_number})j\)")
 
 
 def write_scalar(value: Any, dtype: Any) -> str:
@@ -33,9 +26,10 @@ def write_scalar(value: Any, dtype: Any) -> str:
         return "0" if dtype == dtypes.float0 else str(int(value))
     with np.errstate(all="ignore"):
         number = np.asarray(value).astype(dtype)[()]
-    text = write_complex(number) if dtypes.is_complex(dtype) else _write_float(number)
-    bits = number.tobytes()
-    return text if read_scalar(text, dtype).tobytes() == bits else f"0x{bits[::-1].hex()}"
+        parts = (number.real, number.imag) if dtypes.is_complex(dtype) else (number,)
+        if any([part != part and part.tobytes() != np.asarray(np.nan, part.dtype).tobytes() for part in parts]):
+            return f"0x{number.tobytes()[::-1].hex()}"
+        return write_complex(number) if dtypes.is_complex(dtype) else _write_float(number)
 
 
 def write_complex(number: Any) -> str:
@@ -51,35 +45,7 @@ def _write_float(number: Any) -> str:
         return repr(float(str(number)))
     exact = float(number)
     texts = (f"{exact:.{digits}g}" for digits in range(1, 9))
-    return repr(float(next((text for text in texts if read_scalar(text, number.dtype) == number), exact)))
-
-
-def read_scalar(text: str, dtype: Any) -> Any:
-    """The NumPy scalar that `write_scalar` wrote; raises `ValueError` or `OverflowError`.
-
-    >>> float(read_scalar('0.5', dtypes.float32))
-    0.5
-    """
-    if dtypes.is_key(dtype) or (text in ("True", "False")) != (dtype == dtypes.bool_):
-        raise ValueError(f"{text} is not a scalar of dtype {dtypes.short_name(dtype)}")
-    if dtype == dtypes.bool_:
-        return np.bool_(text == "True")
-    if text.startswith("0x"):
-        return np.frombuffer(int(text, 16).to_bytes(dtype.itemsize, "little"), dtype)[0]
-    if dtype == dtypes.float0:
-        return np.zeros((), dtype)[()]
-    if dtypes.is_integer(dtype):
-        return dtype.type(int(text))
-    with np.errstate(all="ignore"):
-        return dtype.type(read_complex(text) if dtypes.is_complex(dtype) else float(text))
-
-
-def read_complex(text: str) -> complex:
-    """The Python number of `(1.0-0.0j)`; raises `ValueError`."""
-    parts = _complex_parts.fullmatch(text)
-    if parts is None:
-        raise ValueError(f"{text} is not a complex number")
-    return complex(float(parts[1]), float(parts[2]))
+    return repr(float(next((text for text in texts if type(number)(float(text)) == number), exact)))
 
 
 def write_literal(literal: Literal) -> str:
@@ -89,11 +55,3 @@ def write_literal(literal: Literal) -> str:
     '2.0:~f32[]'
     """
     return f"{write_scalar(literal.value, literal.type.dtype)}:{literal.type!r}"
-
-
-def read_literal(text: str, type: ArrayType) -> Literal:
-    """The literal of a scalar type; a weak one holds a Python scalar.  Raises as `read_scalar` does."""
-    if type.shape:
-        raise ValueError(f"a literal is a scalar, its type cannot be {type!r}")
-    value = read_scalar(text, type.dtype)
-    return Literal(value.item() if type.weak_type else value, type)

@@ -1,6 +1,6 @@
 """The printer: a program as text, in JAX's notation.
 
-The grammar is in `ir/README.md`; `ir/parse.py` reads it back.  Names are
+The grammar is in `ir/README.md`; `language/parse.py` reads it back.  Names are
 `a`, `b`, ... in order of binding and start afresh in every held program, so
 that a program reads the same wherever it is printed.
 """
@@ -37,13 +37,6 @@ def register_named(cls: type) -> type:
     """
     named_classes[cls.__name__] = cls
     return cls
-
-
-def field_names(cls: type) -> tuple[str, ...]:
-    """Names of the fields of a named tuple or a dataclass; empty for other classes."""
-    if dataclasses.is_dataclass(cls):
-        return tuple(field.name for field in dataclasses.fields(cls))
-    return tuple(getattr(cls, "_fields", ()))
 
 
 class Printer:
@@ -111,11 +104,11 @@ class Printer:
 
     def named(self, value: Any) -> str:
         """A value of a registered class."""
-        name = type(value).__name__
+        cls = type(value)
         if isinstance(value, enum.Enum):
-            return f"{name}.{value.name}"
-        fields = (f"{field}={self.value(getattr(value, field))}" for field in field_names(type(value)))
-        return f"{name}({', '.join(fields)})"
+            return f"{cls.__name__}.{value.name}"
+        names = [f.name for f in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else cls._fields
+        return f"{cls.__name__}({', '.join([f'{name}={self.value(getattr(value, name))}' for name in names])})"
 
 
 def string_text(value: str) -> str:
@@ -206,15 +199,16 @@ def format_equation(jaxpr: Jaxpr, index: int) -> str:
 
 def format_excerpt(jaxpr: Jaxpr, index: int | None, around: int = 5) -> str:
     """The program's text near equation `index`, with `^^^` under it; under the results for None."""
-    lines = _printer(jaxpr).lines(jaxpr)
-    at = len(lines) - 1 if index is None else index + 1
-    marker = "^" * max(3, len(lines[at].split("\n")[-1]))
-    first, last = max(1, at - around), min(len(lines) - 1, at + around + 1)
-    before, after = lines[first:at], lines[at + 1 : last]
+    head, *eqns, results = _printer(jaxpr).lines(jaxpr)
+    at = len(eqns) if index is None else index
+    marker = "^" * max(3, len([*eqns, results][at].split("\n")[-1]))
     if index is None:
-        return _layout([lines[0], *["..."][: first - 1], *before, lines[-1]]) + f"\n  {marker}"
-    return _layout([lines[0], *["..."][: first - 1], *before, lines[at], marker, *after,
-                    *["..."][: len(lines) - 1 - last], lines[-1]])
+        results += f"\n  {marker}"
+    else:
+        eqns[index] += f"\n{marker}"
+    shown = eqns[max(0, at - around) : at + around + 1]
+    before, after = ["..."] * (at > around), ["..."] * (at + around + 1 < len(eqns))
+    return _layout([head, *before, *shown, *after, results])
 
 
 show = language.printer = format_jaxpr

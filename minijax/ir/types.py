@@ -102,6 +102,12 @@ def scalar_type(value: Any) -> ArrayType | None:
 _scalar_types: dict[tuple[type, bool], ArrayType] = {}
 
 
+def const_type(value: Any) -> ArrayType:
+    """The type of an array constant, never weak."""
+    array = value if hasattr(value, "dtype") else np.asarray(value)
+    return ArrayType(tuple(array.shape), dtypes.as_dtype(array.dtype))
+
+
 class SymbolicZero:
     """A tangent or cotangent known to be zero: never computed, never printed.  Test `t is zero`."""
 

@@ -33,21 +33,6 @@ def all_programs(jaxpr: Jaxpr) -> list[Jaxpr]:
     return order
 
 
-def all_consts(jaxpr: Jaxpr) -> list[Any]:
-    """Constants of `jaxpr` and of the programs it holds, in the order in which its text names them.
-
-    This is what `parse(str(jaxpr), consts)` asks for.
-    """
-    consts: list[Any] = []
-    stack = [jaxpr]
-    while stack:
-        program = stack.pop()
-        consts += program.consts
-        inner = [p for eqn in program.eqns for p in held_programs(dict(ordered_params(eqn.params)))]
-        stack += reversed(inner)
-    return consts
-
-
 def ordered_params(params: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Parameters in the order they are printed: by name, those that hold programs last."""
     return sorted(params.items(), key=lambda item: (any(held_programs({"": item[1]})), item[0]))

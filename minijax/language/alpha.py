@@ -11,10 +11,11 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from minijax.ir.constants import const_bytes, const_type
 from minijax.ir.jaxpr import Jaxpr
 from minijax.ir.text import Printer, opaque_text
+from minijax.ir.types import const_type
 from minijax.ir.walk import all_programs
+from minijax.language.constants import const_bytes
 
 
 def same_program(p: Jaxpr, q: Jaxpr) -> bool:

@@ -14,18 +14,15 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from minijax.custom_rules.storage import RulePrograms, StoredRule, revive
 from minijax.errors import JaxprSyntaxError, MinijaxValueError
-from minijax.ir import dtypes
 from minijax.ir.check import check_jaxpr
-from minijax.ir.constants import const_bytes
 from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Var
-from minijax.ir.scalars import read_literal, write_literal
+from minijax.ir.scalars import write_literal
 from minijax.ir.text import Printer, opaque_text
-from minijax.ir.types import ArrayType
+from minijax.language.constants import const_bytes, const_from_bytes
 from minijax.language.parse import parse_value, read_op, read_type
+from minijax.language.scalars import read_literal
 
 VERSION = 1
 
@@ -144,10 +141,3 @@ def _load_atom(saved: Any, env: list[Var]) -> Atom:
 def _refuse(value: Any) -> str:
     raise MinijaxValueError(f"{opaque_text(value)} cannot be saved: it is a Python object, not data. "
                             "Take it out of the program, or register its class with `register_named`.")
-
-
-def const_from_bytes(type: ArrayType, data: bytes) -> Any:
-    """Undo `const_bytes`; raises `ValueError` if the number of bytes is not the type's."""
-    if len(data) != type.nbytes:
-        raise ValueError(f"a constant of type {type!r} has {type.nbytes} bytes, got {len(data)}")
-    return np.ndarray(type.shape, dtypes.numpy_dtype(type.dtype), buffer=data)

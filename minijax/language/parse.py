@@ -23,9 +23,9 @@ from minijax.ir import dtypes
 from minijax.ir.check import check_jaxpr
 from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Var
 from minijax.ir.op import Op, find_op, ops
-from minijax.ir.scalars import COMPLEX, NUMBER, read_complex, read_literal
 from minijax.ir.text import WORD, named_classes
 from minijax.ir.types import ArrayType
+from minijax.language.scalars import COMPLEX, NUMBER, read_complex, read_literal
 
 MAX_DEPTH = 50
 _type = re.compile(r"(~?)([A-Za-z0-9_]+(?:<\w+>)?)\[((?:[0-9]{1,18}(?:,[0-9]{1,18})*)?)\](?:\{([\w,]+)\})?", re.ASCII)

@@ -11,10 +11,9 @@ from typing import Any
 
 import jax
 
-from minijax import pytree
+from minijax import config, pytree
 from minijax.calls.jit import jit_p
 from minijax.calls.shard_map import shard_map_p
-from minijax.config import config
 from minijax.interpreters.evaluate import evaluators, switch_evaluator
 from minijax.lowering import meshes, table_callbacks, table_control, table_custom, table_memory, table_reduce, table_scan
 from minijax.lowering.backend import XlaBackend

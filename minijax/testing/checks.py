@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minijax.config import config
+from minijax import config
 from minijax.errors import MissingRuleError, NonlinearError
 from minijax.interpreters.batch import batch_flat, place_axis
 from minijax.interpreters.dual import instantiate, jvp_flat, linearize_flat

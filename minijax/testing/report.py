@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minijax.config import config
+from minijax import config
 from minijax.errors import RuleError
 from minijax.ir.op import Op
 from minijax.testing.checks import CHECKS

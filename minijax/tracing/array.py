@@ -16,7 +16,6 @@ from minijax.errors import (ConcretizationTypeError, DonatedArrayError, MinijaxT
                             NonlinearError, TracerArrayConversionError, TracerBoolConversionError,
                             TracerIntegerConversionError)
 from minijax.ir.op import Linear
-from minijax.ir import constants
 from minijax.ir.dtypes import is_key
 from minijax.ir.types import ArrayType, scalar_type
 from minijax.tracing.backend import Backend
@@ -294,10 +293,3 @@ def is_value(x: Any) -> bool:
     (True, False)
     """
     return isinstance(x, Array) or scalar_type(x) is not None or Array.backend.is_foreign(x)
-
-
-def _constant_to_numpy(x: Any) -> np.ndarray:
-    return Array.backend.to_numpy(x.value if type(x) is Array else x)
-
-
-constants.to_numpy = _constant_to_numpy
