@@ -2,6 +2,7 @@
 
 import os
 
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")  # eight devices of one CPU
 import hypothesis
 import jax
 import pytest

@@ -14,7 +14,7 @@ _API = ("ShapeDtypeStruct", "eval_shape", "grad", "jit", "jvp", "make_jaxpr", "p
         "value_and_grad", "vjp", "vmap")
 _CUSTOM = ("closure_convert", "custom", "custom_gradient", "custom_jvp", "custom_transpose", "custom_vjp")
 _DERIVATIVES = ("hessian", "hvp", "jacfwd", "jacobian", "jacrev", "linear_transpose", "linearize")
-_DEVICES = ("block_until_ready", "debug_nans", "default_backend", "device_count", "device_get", "device_put", "devices",
+_DEVICES = ("block_until_ready", "debug_nans", "default_backend", "device_count", "device_get", "devices",
             "disable_jit", "effects_barrier", "enable_x64", "local_device_count", "local_devices", "process_count",
             "process_index")
 _FLOORS = ("api", "calls", "config", "errors", "interpreters", "ir", "lowering", "ops", "pytree", "tracing", "util")
@@ -23,7 +23,7 @@ _NAMESPACES = ("ad_checkpoint", "checkpoint_policies", "custom_batching", "custo
                "test_util", "testing", "tree", "tree_util", "typing")
 _MEMORY = ("checkpoint", "checkpoint_name", "print_saved_residuals", "remat", "saved_residuals")
 _CALLBACKS = ("io_callback", "pure_callback")
-_SHARDING = ("Mesh", "NamedSharding", "P", "make_mesh", "set_mesh", "shard_map")
+_SHARDING = ("Mesh", "NamedSharding", "P", "device_put", "make_mesh", "set_mesh", "shard_map")
 _HOMES = {name: home for home, names in (
     ("minijax.ad_checkpoint", _MEMORY), ("minijax.api", _API), ("minijax.callbacks", _CALLBACKS),
     ("minijax.custom_rules", _CUSTOM), ("minijax.derivatives", _DERIVATIVES), ("minijax.hardware", _DEVICES),

@@ -1,4 +1,4 @@
-"""Devices, transfers, waiting, and switches that hold for a while."""
+"""Devices, waiting, and switches that hold for a while."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 from minijax import config, pytree
 from minijax.api.boundary import boundary
-from minijax.errors import MinijaxTypeError, MinijaxValueError
-from minijax.tracing.array import Array, Tracer, is_value
+from minijax.tracing.array import Array
 
 
 def devices(backend: str | None = None) -> list[Any]:
@@ -59,31 +58,11 @@ def effects_barrier() -> None:
 
 
 @boundary
-def device_put(x: Any, device: Any = None) -> Any:
-    """A pytree of arrays on a device (or sharding); traced values are returned as they are.
-
-    >>> device_put([1.0, 2.0])[1]
-    Array(2., dtype=float32, weak_type=True)
-    """
-    def put(leaf: Any) -> Any:
-        if isinstance(leaf, Tracer):
-            return leaf
-        if not is_value(leaf):
-            raise MinijaxTypeError(f"device_put: {leaf!r} of type {type(leaf).__name__} is not an array or a scalar.")
-        try:
-            return Array(Array.backend.put(leaf, device))
-        except ValueError as error:
-            raise MinijaxValueError(f"device_put: {device!r} is no device or sharding ({error}). "
-                                    "Pass one of minijax.devices().") from None
-
-    return pytree.map(put, x)
-
-
-@boundary
 def device_get(x: Any) -> Any:
     """A pytree of NumPy arrays with the values of `x`.
 
-    >>> device_get(device_put(2.0))
+    >>> from minijax.numpy import array
+    >>> device_get(array(2.0))
     array(2., dtype=float32)
     """
     return pytree.map(lambda leaf: leaf.__array__() if isinstance(leaf, Array) else leaf, x)

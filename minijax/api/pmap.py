@@ -23,7 +23,7 @@ from minijax.interpreters.parallel import DeviceTrace, on_devices
 from minijax.interpreters.stage import stage
 from minijax.ir.jaxpr import Jaxpr, kept
 from minijax.ops.families import broadcast_axis
-from minijax.ops.meshes import DeviceMesh, Spec
+from minijax.ops.meshes import DeviceMesh, Placement, Spec
 from minijax.ops.structural import squeeze
 from minijax.tracing.array import Array, is_value, typeof
 from minijax.tracing.context import Trace, context
@@ -137,7 +137,7 @@ class MappedFunction:
 
 def put_on_mesh(x: Any, mesh: DeviceMesh, spec: Spec) -> Array:
     """A concrete value cut along a mesh."""
-    return Array(Array.backend.put_on_mesh(x, mesh, spec))
+    return Array(Array.backend.place(x, Placement(mesh, spec)))
 
 
 def inside_devices(trace: Trace | None) -> bool:

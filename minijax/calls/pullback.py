@@ -20,6 +20,7 @@ from minijax.tracing.context import context
 from minijax.util import bounded, merge_lists
 
 SMALL = 16
+UNFIT = frozenset({"custom", "devices"})  # Python functions, and values on several devices
 # Keyed by the tape's equations with numbers for variables, the types, and which cotangents are not zero.
 _programs: dict[Any, tuple[Jaxpr, tuple[bool, ...]]] = {}
 
@@ -28,7 +29,7 @@ def pull_tape(tape: LinearTape, cts: Sequence[Any]) -> list[Any]:
     """Cotangents of the inputs of a tape, `zero` where an input does not matter."""
     eqns, outs = tape.trace.eqns, tape.out_vars
     eager = context.trace is base_trace and state.evaluator == "xla" and not state.jax_debug_nans
-    if not eager or not 1 < len(eqns) <= SMALL or any(["custom" in eqn.op.traits for eqn in eqns]):
+    if not eager or not 1 < len(eqns) <= SMALL or any([not UNFIT.isdisjoint(eqn.op.traits) for eqn in eqns]):
         return transpose_tape(tape, cts)
     nonzero = tuple([ct is not zero for v, ct in zip(outs, cts, strict=True) if v is not zero])
     shape, scalars = _shape(tape, outs)

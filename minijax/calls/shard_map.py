@@ -31,7 +31,7 @@ from minijax.ir.op import Linear
 from minijax.ir.types import ArrayType, zero
 from minijax.ops.arithmetic import div
 from minijax.ops.families import reshape, scalar_like
-from minijax.ops.meshes import DeviceMesh, Spec, block_shape, names_in, whole_shape
+from minijax.ops.meshes import DeviceMesh, Spec, block_shape, names_in, uncut, whole_shape
 from minijax.ops.parallel import psum
 from minijax.tracing.array import typeof
 from minijax.tracing.source import at_line
@@ -179,11 +179,6 @@ def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, jaxpr:
     return outs, out_axes
 
 
-def uncut(spec: Spec, axis: int | None) -> Spec:
-    """The spec of an array with a further axis, which is not cut."""
-    return spec if axis is None else (*spec[:axis], (), *spec[axis:])
-
-
 def _dce(used: Mask, live: Callable[..., tuple[Jaxpr, Mask]], *, jaxpr: Jaxpr, in_specs: Specs, out_specs: Specs,
          **params: Any) -> Any:
     program, needed = live(jaxpr, used)
@@ -192,4 +187,4 @@ def _dce(used: Mask, live: Callable[..., tuple[Jaxpr, Mask]], *, jaxpr: Jaxpr, i
 
 
 shard_map_p = CallOp("shard_map", type=_type, eval=_eval, jvp=_jvp, linearize=_linearize, transpose=_transpose,
-                     batch=_batch, dce=_dce, cost=_cost)
+                     batch=_batch, dce=_dce, cost=_cost, traits={"devices"})

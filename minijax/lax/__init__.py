@@ -36,7 +36,7 @@ from minijax.lax.generators import optimization_barrier, rng_bit_generator, rng_
 from minijax.lax.loops import associative_scan, map, scan
 from minijax.lax.parallel import (all_gather, all_to_all, axis_index, axis_size, pbroadcast, pmax, pmean, pmin,
                                   ppermute, pshuffle, psum, psum_scatter, pswapaxes, ragged_all_to_all)
-from minijax.lax.platforms import platform_dependent, with_sharding_constraint
+from minijax.lax.platforms import platform_dependent
 from minijax.lax.ragged import ragged_dot, ragged_dot_general
 from minijax.lax.reductions import (argmax, argmin, batch_matmul, cumlogsumexp, cummax, cummin, cumprod, cumsum, dot,
                                     dot_general, reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod,
@@ -56,6 +56,7 @@ from minijax.lax.windows import reduce, reduce_window, reduce_window_shape_tuple
 from minijax.ops.dot import DimensionNumbers as DotDimensionNumbers
 from minijax.ops.indexing import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
 from minijax.ops.ragged import RaggedDotDimensionNumbers
+from minijax.sharding.placement import with_sharding_constraint
 
 __all__ = sorted(name for name, value in globals().items()
                  if not name.startswith("_") and not isinstance(value, _ModuleType))

@@ -32,12 +32,3 @@ def platform_dependent(*args: Any, default: Callable[..., Any] | None = None,
         raise MinijaxValueError(f"platform_dependent: there is no function for {here!r}, on which this runs, but for "
                                 f"{', '.join(per_platform) or 'no platform'}{at_line()}. Give one, or a default.")
     return chosen(*args)
-
-
-def with_sharding_constraint(x: Any, shardings: Any) -> Any:
-    """`x`, a pytree of arrays: on one device every sharding is the one that they have.
-
-    >>> with_sharding_constraint(1.0, None)
-    1.0
-    """
-    return x

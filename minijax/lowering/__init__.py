@@ -21,6 +21,7 @@ from minijax.lowering.eager import evaluate_xla, evaluate_xla_checked, program_e
 from minijax.lowering.emit import lower_call
 from minijax.lowering.table import lower, rules
 from minijax.lowering.trees import JaxTrees, register_array
+from minijax.ops.placement import device_put_p, sharding_constraint_p
 from minijax.tracing.array import Array
 from minijax.tracing.source import hide_frames
 
@@ -45,7 +46,9 @@ def install() -> None:
         lower_call(jit_p)
         program_evaluators.update(table_callbacks.evaluators | table_memory.evaluators | table_custom.evaluators)
         rules[shard_map_p] = meshes.shard_map
+        rules[device_put_p], rules[sharding_constraint_p] = meshes.device_put, meshes.sharding_constraint
         program_evaluators[shard_map_p] = meshes.evaluate
+        program_evaluators[device_put_p] = program_evaluators[sharding_constraint_p] = meshes.evaluate_placing
         for table in (table_control, table_custom, table_reduce, table_scan, table_memory):  # ops that hold programs
             rules.update(table.rules)
         evaluators["xla"] = evaluate_xla

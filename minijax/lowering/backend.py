@@ -14,7 +14,6 @@ from minijax.lowering.compile import compile_function
 from minijax.lowering.meshes import put
 from minijax.lowering.trees import is_array
 from minijax.lowering.values import bare
-from minijax.ops.meshes import DeviceMesh, Spec
 from minijax.tracing.array import Array
 from minijax.tracing.backend import Backend
 
@@ -30,6 +29,7 @@ class XlaBackend(Backend):
     wait = staticmethod(jax.block_until_ready)
     effects_barrier = staticmethod(jax.effects_barrier)
     compile = staticmethod(compile_function)
+    place = staticmethod(put)
 
     def __init__(self) -> None:
         self.types: dict[Any, ArrayType] = {}  # by JAX's own type; one entry for each type ever seen
@@ -84,10 +84,6 @@ class XlaBackend(Backend):
     def bare_traced(self, outs: Any) -> Any:
         """Inside JAX's transformations a jitted function gives back JAX's tracers: `jax.grad(jit(f))` works."""
         return jax.tree.map(bare, outs, is_leaf=is_array)
-
-    def put_on_mesh(self, x: Any, mesh: DeviceMesh, spec: Spec) -> Any:
-        """The device value of a concrete one, cut along a mesh."""
-        return put(x, mesh, spec)
 
     def put(self, x: Any, device: Any) -> Any:
         """The device value of a concrete one, moved to a device or a sharding; now, also while JAX traces."""

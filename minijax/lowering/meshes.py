@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
 from minijax.calls.shard_map import shard_map_p
 from minijax.config import state
@@ -17,7 +17,7 @@ from minijax.ir.jaxpr import Jaxpr
 from minijax.lowering.eager import new_kernel
 from minijax.lowering.emit import emit
 from minijax.lowering.values import bare
-from minijax.ops.meshes import DeviceMesh, Spec
+from minijax.ops.meshes import DeviceMesh, Placement, Spec
 from minijax.tracing.array import Array
 
 
@@ -40,22 +40,75 @@ def to_partition_spec(spec: Spec) -> PartitionSpec:
     return PartitionSpec(*[names[0] if len(names) == 1 else names or None for names in spec])
 
 
-def to_sharding(mesh: DeviceMesh, spec: Spec) -> NamedSharding:
-    """JAX's sharding of an array that is cut along a mesh."""
-    return NamedSharding(to_jax_mesh(mesh), to_partition_spec(spec))
+@functools.lru_cache(maxsize=1024)
+def to_sharding(placement: Placement) -> Sharding:
+    """JAX's sharding of an array that lies so."""
+    mesh, memory = placement.mesh, placement.memory
+    if not mesh.axes:
+        device, = [d for d in jax.devices(mesh.platform or None) if d.id == mesh.devices[0]]
+        return SingleDeviceSharding(device, memory_kind=memory)
+    return NamedSharding(to_jax_mesh(mesh), to_partition_spec(placement.spec), memory_kind=memory)
 
 
-def put(x: Any, mesh: DeviceMesh, spec: Spec) -> Any:
-    """The device value of a concrete operand, cut along a mesh; itself if it lies there already."""
-    value, sharding = bare(x), to_sharding(mesh, spec)
+def from_jax_mesh(mesh: Any) -> DeviceMesh:
+    """The plain form of JAX's mesh, which may be an abstract one."""
+    axes = tuple([(name, mesh.shape[name]) for name in mesh.axis_names])
+    if not isinstance(mesh, Mesh):
+        return DeviceMesh(axes)
+    devices = list(mesh.devices.flat)
+    return DeviceMesh(axes, tuple([d.id for d in devices]), devices[0].platform)
+
+
+def from_partition_spec(spec: PartitionSpec, ndim: int) -> Spec:
+    """The plain form of JAX's spec for an array of so many axes."""
+    parts = [() if part is None else part if isinstance(part, tuple) else (part,) for part in spec]
+    return (*parts, *[()] * (ndim - len(parts)))
+
+
+def from_sharding(sharding: Any, ndim: int) -> Placement | None:
+    """The plain form of a device or a sharding; None for one that has none."""
+    if isinstance(sharding, NamedSharding):
+        mesh, spec = from_jax_mesh(sharding.mesh), from_partition_spec(sharding.spec, ndim)
+        return Placement(mesh, spec, beside_default(sharding.memory_kind))
+    memory = None
+    if isinstance(sharding, SingleDeviceSharding):
+        memory, (sharding,) = beside_default(sharding.memory_kind), sharding.device_set
+    if not isinstance(sharding, jax.Device):
+        return None
+    return Placement(DeviceMesh((), (sharding.id,), sharding.platform), ((),) * ndim, memory)
+
+
+def beside_default(memory: str | None) -> str | None:
+    """A kind of memory; None for the devices' own."""
+    return None if memory == "device" else memory
+
+
+def put(x: Any, placement: Placement) -> Any:
+    """The device value of a concrete operand where it is to lie; itself if it lies there already."""
+    value, sharding = bare(x), to_sharding(placement)
     return value if getattr(value, "sharding", None) == sharding else jax.device_put(value, sharding)
+
+
+def device_put(x: Any, *, placement: Placement, source: Placement | None) -> Any:
+    """The lowering rule."""
+    return jax.device_put(x, to_sharding(placement))
+
+
+def sharding_constraint(x: Any, *, placement: Placement) -> Any:
+    """The lowering rule."""
+    return jax.lax.with_sharding_constraint(x, to_sharding(placement))
+
+
+def evaluate_placing(args: Sequence[Any], params: dict[str, Any]) -> tuple[Any, ...]:
+    """Put a value elsewhere now: a compiled program runs on its own devices only."""
+    return (Array(put(args[0], params["placement"])),)
 
 
 def evaluate(args: Sequence[Any], params: dict[str, Any]) -> tuple[Any, ...]:
     """Run a mapped program, compiled; the compiled form is kept by the program."""
     cache, key = params["jaxpr"].cache, ("kernel", *params.items(), state.token)
     kernel = cache.get(key) or cache.setdefault(key, new_kernel(shard_map_p, params))
-    values = [put(x, params["mesh"], spec) for x, spec in zip(args, params["in_specs"], strict=True)]
+    values = [put(x, Placement(params["mesh"], spec)) for x, spec in zip(args, params["in_specs"], strict=True)]
     return tuple(map(Array, kernel(*values)))
 
 

@@ -60,3 +60,18 @@ def block_shape(shape: Sequence[int], spec: Spec, mesh: DeviceMesh) -> tuple[int
 def whole_shape(shape: Sequence[int], spec: Spec, mesh: DeviceMesh) -> tuple[int, ...]:
     """The shape of an array whose blocks have this shape."""
     return tuple([n * mesh.count(names) for n, names in zip(shape, spec, strict=True)])
+
+
+def uncut(spec: Spec, axis: int | None) -> Spec:
+    """The spec of an array with a further axis, which is not cut."""
+    return spec if axis is None else (*spec[:axis], (), *spec[axis:])
+
+
+@register_named
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where an array lies: on a mesh, cut by a spec; a mesh of no axes is one device.  None is its default memory."""
+
+    mesh: DeviceMesh
+    spec: Spec
+    memory: str | None = None

@@ -5,9 +5,10 @@ The classes are JAX's own, so that arrays placed with them work with both librar
 
 from minijax.interop.sharding import (AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec, Sharding,
                                       SingleDeviceSharding, get_abstract_mesh, get_mesh, make_mesh, set_mesh)
+from minijax.sharding.placement import device_put, with_sharding_constraint
 from minijax.sharding.shard_map import shard_map
 
 P = PartitionSpec
 
 __all__ = ["AbstractMesh", "AxisType", "Mesh", "NamedSharding", "P", "PartitionSpec", "Sharding", "SingleDeviceSharding",
-           "get_abstract_mesh", "get_mesh", "make_mesh", "set_mesh", "shard_map"]
+           "device_put", "get_abstract_mesh", "get_mesh", "make_mesh", "set_mesh", "shard_map", "with_sharding_constraint"]

@@ -7,9 +7,10 @@ from typing import Any
 
 from minijax import pytree
 from minijax.errors import MinijaxTypeError, MinijaxValueError, TreeError
-from minijax.interop.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding, current_mesh
+from minijax.interop.sharding import AxisType, NamedSharding, PartitionSpec, current_mesh
 from minijax.ir.types import ArrayType
-from minijax.ops.meshes import DeviceMesh, Spec, names_in
+from minijax.lowering.meshes import from_jax_mesh, from_partition_spec, from_sharding
+from minijax.ops.meshes import DeviceMesh, Placement, Spec, names_in
 from minijax.tracing.source import at_line
 
 
@@ -27,12 +28,7 @@ def device_mesh(who: str, mesh: Any) -> DeviceMesh:
     if any(kind is not AxisType.Auto for kind in getattr(mesh, "axis_types", None) or ()):
         raise MinijaxTypeError(f"{who}: the axes of {mesh} are not all of type Auto{at_line()}. minijax's types carry "
                                "no shardings: make the mesh with minijax.make_mesh, or axis_types=(AxisType.Auto, ...).")
-    axes = tuple([(name, mesh.shape[name]) for name in mesh.axis_names])
-    devices = getattr(mesh, "devices", None)
-    if devices is None:  # an AbstractMesh
-        return DeviceMesh(axes)
-    found = list(devices.flat)
-    return DeviceMesh(axes, tuple([d.id for d in found]), found[0].platform)
+    return from_jax_mesh(mesh)
 
 
 def plain_spec(who: str, name: str, spec: Any, ndim: int, mesh: DeviceMesh) -> Spec:
@@ -40,10 +36,9 @@ def plain_spec(who: str, name: str, spec: Any, ndim: int, mesh: DeviceMesh) -> S
     if not isinstance(spec, PartitionSpec):
         raise MinijaxTypeError(f"{who}: the spec of {name} is {spec!r}, not a PartitionSpec{at_line()}. Write "
                                "P('x', None): for each axis the mesh axis along which it is cut, or None.")
-    parts = [() if part is None else tuple(part) if isinstance(part, (tuple, list)) else (part,) for part in spec]
-    if len(parts) > ndim:
-        raise MinijaxValueError(f"{who}: {spec} names {len(parts)} axes, but {name} has {ndim}{at_line()}.")
-    found: Spec = (*parts, *[()] * (ndim - len(parts)))
+    if len(spec) > ndim:
+        raise MinijaxValueError(f"{who}: {spec} names {len(spec)} axes, but {name} has {ndim}{at_line()}.")
+    found = from_partition_spec(spec, ndim)
     for axis in names_in(found):
         if axis not in mesh.names:
             raise MinijaxValueError(f"{who}: {spec} of {name} names the axis {axis!r}, which the mesh has not"
@@ -67,18 +62,15 @@ def flat_specs(who: str, what: str, specs: Any, tree: Any, names: Sequence[str],
                   for name, spec, t in zip(names, leaves, types, strict=True)])
 
 
-def placement(who: str, name: str, sharding: Any, ndim: int) -> tuple[DeviceMesh, Spec, str | None]:
-    """Where an array lies, as plain data: a mesh (of no axes for one device), a spec, and the kind of memory."""
-    if isinstance(sharding, NamedSharding):
-        mesh = device_mesh(who, sharding.mesh)
-        return mesh, plain_spec(who, name, sharding.spec, ndim, mesh), sharding.memory_kind
+def placement(who: str, name: str, sharding: Any, ndim: int) -> Placement:
+    """Where an array is to lie, as plain data; a `PartitionSpec` is one of the current mesh."""
     if isinstance(sharding, PartitionSpec):
         mesh = device_mesh(who, None)
-        return mesh, plain_spec(who, name, sharding, ndim, mesh), None
-    memory = None
-    if isinstance(sharding, SingleDeviceSharding):
-        memory, (sharding,) = sharding.memory_kind, sharding.device_set
-    if not hasattr(sharding, "id") or not hasattr(sharding, "platform"):
+        return Placement(mesh, plain_spec(who, name, sharding, ndim, mesh))
+    if isinstance(sharding, NamedSharding):
+        plain_spec(who, name, sharding.spec, ndim, device_mesh(who, sharding.mesh))
+    found = from_sharding(sharding, ndim)
+    if found is None:
         raise MinijaxTypeError(f"{who}: {sharding!r} is no device or sharding{at_line()}. Pass one of "
                                "minijax.devices(), or NamedSharding(mesh, PartitionSpec(...)).")
-    return DeviceMesh((), (sharding.id,), sharding.platform), ((),) * ndim, memory
+    return found

@@ -1,0 +1,99 @@
+"""`device_put` and `with_sharding_constraint`: where arrays lie, for pytrees, eager and traced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from minijax import pytree
+from minijax.api.boundary import boundary
+from minijax.errors import MinijaxTypeError, MinijaxValueError, TreeError
+from minijax.interop.sharding import PartitionSpec, Sharding
+from minijax.lowering.meshes import from_sharding
+from minijax.ops.meshes import Placement
+from minijax.ops.placement import device_put_p, sharding_constraint_p
+from minijax.sharding.specs import placement
+from minijax.tracing.array import Array, Tracer, is_value, typeof
+from minijax.tracing.source import at_line
+
+
+@boundary
+def device_put(x: Any, device: Any = None, *, src: Any = None, donate: Any = False, may_alias: Any = None) -> Any:
+    """A pytree of arrays on a device, or cut along a mesh; differentiable: cotangents go back to where `x` was.
+
+    Args:
+        x: a pytree of arrays and scalars.
+        device: a device, a sharding, a `PartitionSpec` of the current mesh, or a pytree prefix of such; None leaves
+            arrays where they are and puts other values on the default device.
+        src: where `x` lies, if it is traced and a cotangent should go back there.
+        donate, may_alias: whether the memory of `x` may be used for the result; taken as hints.
+
+    Raises `MinijaxTypeError` and `MinijaxValueError` for what is no array, device or fitting spec.
+
+    >>> device_put([1.0, 2.0])[1]
+    Array(2., dtype=float32, weak_type=True)
+    """
+    def put(name: str, leaf: Any, to: Any) -> Any:
+        if not is_value(leaf):
+            raise MinijaxTypeError(f"device_put: {name} is {leaf!r} of type {type(leaf).__name__}, not an array or a "
+                                   f"scalar{at_line()}.")
+        if to is None:
+            return leaf if isinstance(leaf, Tracer) else Array(Array.backend.put(leaf, None))
+        where = placement("device_put", name, to, typeof(leaf).ndim)
+        if not isinstance(leaf, Tracer):
+            return Array(_unequal("device_put", name, leaf, to, lambda: Array.backend.place(leaf, where)))
+        source = placement("device_put", name, src, leaf.ndim) if src is not None else _place_of(leaf)
+        return device_put_p.bind(leaf, placement=where, source=source)[0]
+
+    return _mapped("device_put", put, x, device)
+
+
+@boundary
+def with_sharding_constraint(x: Any, shardings: Any) -> Any:
+    """`x`, cut along a mesh from here on: a wish to the compiler inside `jit`, `device_put` outside.
+
+    `shardings` is a pytree prefix of shardings, or of `PartitionSpec`s of the current mesh (`set_mesh`).
+    Raises `MinijaxTypeError` and `MinijaxValueError` for those that do not fit.
+
+    >>> import minijax, numpy as np
+    >>> from minijax.sharding import NamedSharding, PartitionSpec as P
+    >>> rows = NamedSharding(minijax.make_mesh((1,), ("x",)), P("x"))
+    >>> minijax.jit(lambda x: with_sharding_constraint(x, rows) * 2)(np.ones(2, "float32"))
+    Array([2., 2.], dtype=float32)
+    """
+    def constrain(name: str, leaf: Any, to: Any) -> Any:
+        where = placement("with_sharding_constraint", name, to, typeof(leaf).ndim)
+        return _unequal("with_sharding_constraint", name, leaf, to,
+                        lambda: sharding_constraint_p.bind(leaf, placement=where)[0])
+
+    return _mapped("with_sharding_constraint", constrain, x, shardings)
+
+
+def _mapped(who: str, put: Callable[..., Any], x: Any, to: Any) -> Any:
+    """`put(name, leaf, place)` for the leaves of `x`, for a pytree prefix of places."""
+    def is_place(leaf: Any) -> bool:
+        return leaf is None or isinstance(leaf, (PartitionSpec, Sharding))
+
+    leaves, tree = pytree.flatten(x)
+    try:
+        places = pytree.broadcast_prefix(to, x, is_leaf=is_place)
+    except TreeError as error:
+        raise TreeError(f"{who}: the places are no prefix of the values{at_line()}: {error} Give one place, or a tree "
+                        "of places.") from None
+    names = [f"x{pytree.keystr(path)}" for path, _ in pytree.leaves_with_path(x)]
+    return tree.unflatten([put(*row) for row in zip(names, leaves, places, strict=True)])
+
+
+def _place_of(x: Any) -> Placement | None:
+    """Where a traced value lies, if that is known."""
+    value = x.concrete() if isinstance(x, Tracer) else x
+    return from_sharding(getattr(value, "sharding", None), typeof(x).ndim) if value is not None else None
+
+
+def _unequal(who: str, name: str, leaf: Any, to: Any, place: Callable[[], Any]) -> Any:
+    try:
+        return place()
+    except ValueError as error:
+        if isinstance(error, (MinijaxTypeError, MinijaxValueError)):
+            raise
+        raise MinijaxValueError(f"{who}: {name} of type {typeof(leaf)} cannot lie in {to}{at_line()}: {error}") from None
