@@ -52,6 +52,10 @@ class DonatedArrayError(MinijaxError, RuntimeError):
     """An array used again after its memory was given to a compiled function."""
 
 
+class DistributedError(MinijaxError, RuntimeError):
+    """Processes that cannot work together so, or values that another process has."""
+
+
 class NonScalarOutputError(MinijaxTypeError):
     """`grad` of a function whose result is not a scalar."""
 

@@ -19,9 +19,9 @@ def devices(backend: str | None = None) -> list[Any]:
     return Array.backend.devices(backend)
 
 
-def local_devices(backend: str | None = None) -> list[Any]:
-    """The devices of this process."""
-    return Array.backend.local_devices(backend=backend)
+def local_devices(process_index: int | None = None, backend: str | None = None) -> list[Any]:
+    """The devices of a process, by default this one."""
+    return Array.backend.local_devices(process_index, backend)
 
 
 def device_count(backend: str | None = None) -> int:
@@ -31,7 +31,7 @@ def device_count(backend: str | None = None) -> int:
 
 def local_device_count(backend: str | None = None) -> int:
     """How many devices this process has."""
-    return len(local_devices(backend))
+    return len(local_devices(backend=backend))
 
 
 def default_backend() -> str:
@@ -39,14 +39,23 @@ def default_backend() -> str:
     return Array.backend.default_backend()
 
 
-def process_index() -> int:
+def process_index(backend: str | None = None) -> int:
     """Which of the processes this is, from 0."""
-    return Array.backend.process_index()
+    return Array.backend.process_index(backend)
 
 
-def process_count() -> int:
+def process_count(backend: str | None = None) -> int:
     """How many processes run the program together."""
-    return Array.backend.process_count()
+    return Array.backend.process_count(backend)
+
+
+def process_indices(backend: str | None = None) -> list[int]:
+    """The numbers of the processes.
+
+    >>> process_indices()
+    [0]
+    """
+    return Array.backend.process_indices(backend)
 
 
 def effects_barrier() -> None:

@@ -28,7 +28,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     ("api",),
     ("optimize", "language", "custom_rules", "hardware", "fusion", "derivatives", "tree", "tree_util", "typing",
      "inspect", "sharding", "custom_batching", "custom_derivatives", "ad_checkpoint", "checkpoint_policies", "callbacks", "debug",
-     "experimental", "lax", "numpy", "random", "nn", "scipy", "interop", "taylor", "kinks", "testing",
+     "distributed", "experimental", "lax", "numpy", "random", "nn", "scipy", "interop", "taylor", "kinks", "testing",
      "test_util"),
     ("haiku", "optix", "rlax", "demo", "__main__"),
 )) for name in names}

@@ -43,6 +43,9 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
     inside is that of the sum of all devices' results.  `static_broadcasted_argnums` marks Python values,
     `donate_argnums` arguments whose memory results may reuse.  A `pmap` inside another one is a `vmap` on each device.
 
+    With several processes each passes the examples for its own devices, one for each, and gets their results;
+    collectives run over the devices of all.  `axis_size` is that of all.
+
     Raises `MinijaxValueError` for sizes that differ or exceed the number of devices.
 
     >>> import numpy as np
@@ -62,7 +65,8 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
     def call(*args: Any, **kwargs: Any) -> Any:
         if context.trace is base_trace and state.evaluator == "xla" and not state.jax_disable_jit:
             args, kwargs = mapped.placed(args, kwargs)
-            return jitted(*args, **kwargs)
+            outs = jitted(*args, **kwargs)
+            return outs if mapped.processes() == 1 else pytree.map(own_part, outs)
         return mapped(*args, **kwargs)
 
     return call
@@ -101,16 +105,29 @@ class MappedFunction:
                                 out_specs=tuple(map(self.spec, program.out_types, out_axes)), tracked=False)
         return traced.out_tree.unflatten(outs)
 
-    def axes_and_size(self, args: Any, kwargs: Any, leaves: Sequence[Any]) -> tuple[list[int | None], int]:
-        """The mapped axis of each leaf of a call, and their common size."""
+    def processes(self) -> int:
+        """How many processes have the devices."""
+        if self.devices:
+            return len({d.process_index for d in self.devices})
+        return Array.backend.process_count(self.backend)
+
+    def axes_and_size(self, args: Any, kwargs: Any, leaves: Sequence[Any],
+                      processes: int = 1) -> tuple[list[int | None], int]:
+        """The mapped axis of each leaf of a call, or of each process's part, and their common size."""
         count = len(leaves) - len(pytree.leaves(kwargs))
         axes = flat_axes(self.fun, self.in_axes, args, count) + [0] * (len(leaves) - count)
         axes = [check_axis(self.fun, args, kwargs, i, x, axis) for i, (x, axis) in enumerate(zip(leaves, axes, strict=True))]
-        return axes, batch_size(self.fun, args, kwargs, leaves, axes, self.axis_size)
+        size = self.axis_size and self.axis_size // processes
+        return axes, batch_size(self.fun, args, kwargs, leaves, axes, size)
 
     def mesh(self, size: int) -> DeviceMesh:
         """The devices that a call uses."""
-        found = list(self.devices or Array.backend.devices(self.backend))
+        found = list(self.devices or sorted(Array.backend.devices(self.backend), key=process_of))
+        if self.processes() > 1 and size != len(found):
+            raise MinijaxValueError(
+                f"pmap of {function_name(self.fun)}: the mapped axes have size {size} in all, and {self.processes()} "
+                f"processes have {len(found)} devices. Pass one example for each device of this process; or, where the "
+                "call is traced, whole arrays with one for each device of all (make_array_from_process_local_data).")
         if size > len(found):
             raise MinijaxValueError(
                 f"pmap of {function_name(self.fun)}: the mapped axes have size {size}, and there are {len(found)} "
@@ -129,15 +146,31 @@ class MappedFunction:
         if not all(map(is_value, leaves)):
             names = self.options.argument_names(self.fun, args, kwargs)
             check_leaves(f"pmap of {function_name(self.fun)}", names(), leaves)
-        axes, size = self.axes_and_size(dynamic, named, leaves)
-        mesh = self.mesh(size)
+        processes = self.processes()
+        axes, size = self.axes_and_size(dynamic, named, leaves, processes)
+        mesh, put = self.mesh(size * processes), put_on_mesh if processes == 1 else put_part_on_mesh
         return static.restore(*tree.unflatten([
-            put_on_mesh(x, mesh, self.spec(typeof(x), axis)) for x, axis in zip(leaves, axes, strict=True)]))
+            put(x, mesh, self.spec(typeof(x), axis)) for x, axis in zip(leaves, axes, strict=True)]))
 
 
 def put_on_mesh(x: Any, mesh: DeviceMesh, spec: Spec) -> Array:
     """A concrete value cut along a mesh."""
     return Array(Array.backend.place(x, Placement(mesh, spec)))
+
+
+def put_part_on_mesh(x: Any, mesh: DeviceMesh, spec: Spec) -> Array:
+    """An array over the devices of several processes, of which a concrete value is the part of this one."""
+    return Array(Array.backend.place_part(x, Placement(mesh, spec)))
+
+
+def own_part(x: Array) -> Array:
+    """The part of an array that lies with this process."""
+    return Array(Array.backend.own_part(x.value))
+
+
+def process_of(device: Any) -> int:
+    """Which process has a device."""
+    return getattr(device, "process_index", 0)
 
 
 def inside_devices(trace: Trace | None) -> bool:

@@ -8,14 +8,16 @@ from typing import Any
 import jax
 import numpy as np
 
+from minijax.errors import DistributedError
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
 from minijax.lowering.compile import compile_function
-from minijax.lowering.meshes import put
+from minijax.lowering.meshes import own_part, processes_of, put, put_part
 from minijax.lowering.trees import is_array
 from minijax.lowering.values import bare
 from minijax.tracing.array import Array
 from minijax.tracing.backend import Backend
+from minijax.tracing.source import at_line
 
 
 class XlaBackend(Backend):
@@ -26,10 +28,11 @@ class XlaBackend(Backend):
     default_backend = staticmethod(jax.default_backend)
     process_index = staticmethod(jax.process_index)
     process_count = staticmethod(jax.process_count)
+    process_indices = staticmethod(jax.process_indices)
     wait = staticmethod(jax.block_until_ready)
     effects_barrier = staticmethod(jax.effects_barrier)
     compile = staticmethod(compile_function)
-    place = staticmethod(put)
+    place, place_part, own_part = map(staticmethod, (put, put_part, own_part))
 
     def __init__(self) -> None:
         self.types: dict[Any, ArrayType] = {}  # by JAX's own type; one entry for each type ever seen
@@ -54,7 +57,21 @@ class XlaBackend(Backend):
         if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
             words = np.ascontiguousarray(jax.random.key_data(value))
             return words.view(dtypes.numpy_dtype(dtypes.as_dtype(value.dtype))).reshape(value.shape)
-        return np.asarray(value)
+        try:
+            return np.asarray(value)
+        except RuntimeError:
+            if self.is_spread(value):
+                raise DistributedError(
+                    f"The values of this array of type {self.type_of(value)} lie with "
+                    f"{processes_of(value)} processes, and are not all here{at_line()}. Gather them with "
+                    "multihost_utils.process_allgather(x, tiled=True), which every process calls, or look at this "
+                    "process's own in x.addressable_shards.") from None
+            raise
+
+    def is_spread(self, value: Any) -> bool:
+        """Whether other processes have values of the array that are not here."""
+        return (type(value) in self.array_classes() and not self.is_deleted(value)
+                and not (value.is_fully_addressable or value.is_fully_replicated))
 
     def is_foreign(self, value: Any) -> bool:
         """Whether `value` is an array that JAX takes in."""
@@ -73,6 +90,8 @@ class XlaBackend(Backend):
             return Backend.describe(self, value)
         if self.is_deleted(value):
             return f"(<deleted>, shape={value.shape}, dtype={value.dtype})"
+        if self.is_spread(value):
+            return f"(<with {processes_of(value)} processes>, shape={value.shape}, dtype={value.dtype})"
         text = repr(value)
         return text[text.index("("):] if "(" in text else f"({text})"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental.multihost_utils import global_array_to_host_local_array, host_local_array_to_global_array
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
 from minijax.calls.shard_map import shard_map_p
@@ -87,6 +88,24 @@ def put(x: Any, placement: Placement) -> Any:
     """The device value of a concrete operand where it is to lie; itself if it lies there already."""
     value, sharding = bare(x), to_sharding(placement)
     return value if getattr(value, "sharding", None) == sharding else jax.device_put(value, sharding)
+
+
+def put_part(x: Any, placement: Placement) -> Any:
+    """The device value over the devices of several processes, of which a concrete operand is this one's part."""
+    value = bare(x)
+    if not hasattr(value, "shape"):  # a Python scalar, the same for all
+        return value
+    return host_local_array_to_global_array(value, to_jax_mesh(placement.mesh), to_partition_spec(placement.spec))
+
+
+def own_part(value: Any) -> Any:
+    """The part of a device value that lies with this process."""
+    return global_array_to_host_local_array(value, value.sharding.mesh, value.sharding.spec)
+
+
+def processes_of(value: Any) -> int:
+    """How many processes have parts of a device value."""
+    return len({d.process_index for d in value.sharding.device_set})
 
 
 def device_put(x: Any, *, placement: Placement, source: Placement | None) -> Any:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from minijax.errors import (ConcretizationTypeError, DonatedArrayError, MinijaxTypeError, MinijaxValueError,
-                            NonlinearError, TracerArrayConversionError, TracerBoolConversionError,
+from minijax.errors import (ConcretizationTypeError, DistributedError, DonatedArrayError, MinijaxTypeError,
+                            MinijaxValueError, NonlinearError, TracerArrayConversionError, TracerBoolConversionError,
                             TracerIntegerConversionError)
 from minijax.ir.op import Linear
 from minijax.ir.dtypes import is_key
@@ -133,7 +133,10 @@ class Array:
         return "Array" + Array.backend.describe(self.value)
 
     def __str__(self) -> str:
-        return repr(self) if is_key(self.dtype) else str(self.__array__())
+        try:
+            return repr(self) if is_key(self.dtype) else str(self.__array__())
+        except DistributedError:
+            return repr(self)
 
     def __jax_array__(self) -> Any:
         return self.value

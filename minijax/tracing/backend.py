@@ -73,16 +73,22 @@ class Backend:
         """The devices of this process: one, NumPy."""
         return ["numpy"]
 
-    local_devices = devices
+    def local_devices(self, process_index: int | None = None, backend: Any = None) -> list[Any]:
+        """The devices of one process, by default this one."""
+        return self.devices(backend)
 
     def default_backend(self) -> str:
         """The name of the platform."""
         return "numpy"
 
-    def process_index(self) -> int:
+    def process_index(self, backend: Any = None) -> int:
         """Which of the processes this is."""
         return 0
 
-    def process_count(self) -> int:
+    def process_count(self, backend: Any = None) -> int:
         """How many processes run together."""
         return 1
+
+    def process_indices(self, backend: Any = None) -> list[int]:
+        """The numbers of the processes."""
+        return [0]

@@ -1,0 +1,80 @@
+"""Several processes that run one program: what they do together, and what becomes of the others when one fails."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minijax
+from minijax.errors import DistributedError, MinijaxError, MinijaxValueError
+
+ROOT = Path(__file__).resolve().parents[1]
+LIMIT = 300  # seconds after which a test gives a process up: a hang, however slow the machine
+
+
+def free_address():
+    """An address on this machine where nobody listens."""
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return f"localhost:{found.getsockname()[1]}"
+
+
+class Processes:
+    """The processes `indices` of `count`, each with two devices; what they print goes to files."""
+
+    def __init__(self, folder, role, indices, count):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu",
+                       "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+        address = free_address()
+        self.files = [folder / f"{role}{i}" for i in indices]
+        self.started = []
+        for i, path in zip(indices, self.files):
+            command = [sys.executable, str(ROOT / "tests/process_worker.py"), role, str(i), str(count), address]
+            with path.open("wb") as file:
+                self.started.append(subprocess.Popen(command, stdout=file, stderr=file, env=environment))
+
+    def ends(self):
+        """The exit status and the text of each."""
+        try:
+            codes = [process.wait(LIMIT) for process in self.started]
+        finally:
+            for process in self.started:
+                process.kill()
+                process.wait()
+        return [(code, path.read_text(errors="replace")) for code, path in zip(codes, self.files, strict=True)]
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_together(tmp_path, count):
+    for code, text in Processes(tmp_path, "together", range(count), count).ends():
+        assert code == 0 and "end of together" in text, text
+
+
+def test_faults_end_the_others(tmp_path):
+    """A process that is killed, or never starts, ends the others with an error that says so."""
+    alone = [Processes(tmp_path, "waits", [i], 2) for i in (0, 1)]
+    killed = Processes(tmp_path, "dies", range(2), 2)
+    (code, text), (last, _) = killed.ends()
+    assert last == -9 and "step 0" in text
+    assert code not in (0, -9) and "end of" not in text, text
+    assert "another task died" in text or "Gloo" in text, text
+    for i, processes in enumerate(alone):
+        (code, text), = processes.ends()
+        assert code not in (0, -9) and "end of" not in text, text
+        assert f"process {i} of 2 has waited 2.5 s for the others at localhost:" in text, text
+        assert "Terminating process" in text
+
+
+def test_joining_too_late_or_wrong():
+    minijax.devices()
+    with pytest.raises(DistributedError, match="must be called before"):
+        minijax.distributed.initialize("localhost:1", 1, 0)
+    assert not minijax.distributed.is_initialized()
+    script = ("import minijax\ntry: minijax.distributed.initialize('localhost:1', 2, 5)\n"
+              "except minijax.errors.MinijaxValueError as error: print(error)")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=LIMIT,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert "process_id=5, num_processes=2" in done.stdout, done.stderr
