@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import minijax
-from minijax.errors import DistributedError, MinijaxError, MinijaxValueError
+from minijax.errors import DistributedError, MinijaxValueError
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 300  # seconds after which a test gives a process up: a hang, however slow the machine
@@ -56,11 +56,12 @@ def test_together(tmp_path, count):
 def test_faults_end_the_others(tmp_path):
     """A process that is killed, or never starts, ends the others with an error that says so."""
     alone = [Processes(tmp_path, "waits", [i], 2) for i in (0, 1)]
-    killed = Processes(tmp_path, "dies", range(2), 2)
-    (code, text), (last, _) = killed.ends()
-    assert last == -9 and "step 0" in text
-    assert code not in (0, -9) and "end of" not in text, text
-    assert "another task died" in text or "Gloo" in text, text
+    for role, killed in (("first_dies", 0), ("last_dies", 1)):
+        ends = Processes(tmp_path, role, range(2), 2).ends()
+        assert ends[killed][0] == -9
+        code, text = ends[1 - killed]
+        assert code not in (0, -9) and "step 0" in text and "end of" not in text, text
+        assert "another task died" in text or "Gloo" in text, text
     for i, processes in enumerate(alone):
         (code, text), = processes.ends()
         assert code not in (0, -9) and "end of" not in text, text
@@ -68,13 +69,37 @@ def test_faults_end_the_others(tmp_path):
         assert "Terminating process" in text
 
 
+def test_example(tmp_path):
+    """examples/two_processes.py trains as one process does, and refuses what it cannot share out."""
+    def run(*arguments):
+        return subprocess.run([sys.executable, str(ROOT / "examples/two_processes.py"), *arguments], cwd=tmp_path,
+                              capture_output=True, text=True, timeout=LIMIT)
+
+    done = run("--steps", "20", "--devices", "2")
+    assert done.returncode == 0, done.stderr
+    assert "2 processes with 4 devices" in done.stdout and "step 20 of 20" in done.stdout
+    assert "all processes hold the same parameters; largest difference from one process:" in done.stdout
+    assert "several processes" in run("--help").stdout
+    assert "divisible by processes x devices" in run("--processes", "7").stderr
+
+
 def test_joining_too_late_or_wrong():
     minijax.devices()
     with pytest.raises(DistributedError, match="must be called before"):
         minijax.distributed.initialize("localhost:1", 1, 0)
     assert not minijax.distributed.is_initialized()
-    script = ("import minijax\ntry: minijax.distributed.initialize('localhost:1', 2, 5)\n"
-              "except minijax.errors.MinijaxValueError as error: print(error)")
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=LIMIT,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert "process_id=5, num_processes=2" in done.stdout, done.stderr
+    with pytest.raises(MinijaxValueError, match="'localhost' has no port.*test_processes.py"):
+        minijax.distributed.initialize("localhost", 2, 0)
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        script = f"""if True:
+            import minijax
+            for address, index in (("localhost:1", 5), ("localhost:{taken.getsockname()[1]}", 0)):
+                try:
+                    minijax.distributed.initialize(address, 2, index)
+                except (minijax.errors.MinijaxValueError, minijax.errors.DistributedError) as error:
+                    print(error)"""
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=LIMIT,
+                              env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert "process_id=5, num_processes=2" in done.stdout and "Failed to start RPC server" in done.stdout, done

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from minijax.interop.processes import refused, values
+from minijax.interop.processes import asked, values
 from minijax.tracing.array import Array
 
 
@@ -29,9 +29,8 @@ def make_array_from_process_local_data(sharding: Any, local_data: Any,
     >>> make_array_from_process_local_data(rows, np.arange(3))
     Array([0, 1, 2], dtype=int32)
     """
-    data = values("make_array_from_process_local_data", local_data)
-    with refused("make_array_from_process_local_data"):
-        return Array(jax.make_array_from_process_local_data(sharding, data, global_shape))
+    name = "make_array_from_process_local_data"
+    return Array(asked(name, jax.make_array_from_process_local_data, sharding, values(name, local_data), global_shape))
 
 
 def make_array_from_callback(shape: Sequence[int], sharding: Any, data_callback: Callable[[Any], Any],
@@ -55,8 +54,7 @@ def make_array_from_callback(shape: Sequence[int], sharding: Any, data_callback:
     def block(index: Any) -> Any:
         return values("make_array_from_callback", data_callback(index))
 
-    with refused("make_array_from_callback"):
-        return Array(jax.make_array_from_callback(tuple(shape), sharding, block, dtype))
+    return Array(jax.make_array_from_callback(tuple(shape), sharding, block, dtype))
 
 
 def make_array_from_single_device_arrays(shape: Sequence[int], sharding: Any, arrays: Sequence[Any], *,
@@ -77,6 +75,6 @@ def make_array_from_single_device_arrays(shape: Sequence[int], sharding: Any, ar
     >>> make_array_from_single_device_arrays((3,), rows, [minijax.numpy.arange(3)])
     Array([0, 1, 2], dtype=int32)
     """
-    blocks = values("make_array_from_single_device_arrays", list(arrays))
-    with refused("make_array_from_single_device_arrays"):
-        return Array(jax.make_array_from_single_device_arrays(tuple(shape), sharding, blocks, dtype=dtype))
+    name = "make_array_from_single_device_arrays"
+    return Array(asked(name, jax.make_array_from_single_device_arrays, tuple(shape), sharding,
+                       values(name, list(arrays)), dtype=dtype))

@@ -53,19 +53,20 @@ def initialize(coordinator_address: str | None = None, num_processes: int | None
     if is_initialized():
         raise DistributedError(f"distributed.initialize was called before{at_line()}, and a process joins once. "
                                "Call it at the start of the program, or distributed.shutdown() first.")
-    with refused("distributed.initialize"), notice(coordinator_address, num_processes, process_id,
-                                                   initialization_timeout):
-        jax.distributed.initialize(
-            coordinator_address, num_processes, process_id, local_device_ids, cluster_detection_method,
-            initialization_timeout, heartbeat_timeout_seconds, shutdown_timeout_seconds, coordinator_bind_address,
-            partition_index=partition_index, **options)
+    if coordinator_address is not None and not coordinator_address.rpartition(":")[2].isdigit():
+        raise MinijaxValueError(f"distributed.initialize: coordinator_address {coordinator_address!r} has no port"
+                                f"{at_line()}. Write 'host:port', with a port that is free on process 0's machine.")
+    with notice(coordinator_address, num_processes, process_id, initialization_timeout):
+        asked("distributed.initialize", jax.distributed.initialize,
+              coordinator_address, num_processes, process_id, local_device_ids, cluster_detection_method,
+              initialization_timeout, heartbeat_timeout_seconds, shutdown_timeout_seconds, coordinator_bind_address,
+              partition_index=partition_index, **options)
 
 
-@contextmanager
-def refused(who: str) -> Iterator[None]:
-    """What JAX refuses is an error of ours."""
+def asked(who: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What JAX's function returns; what it refuses is an error of ours."""
     try:
-        yield
+        return function(*args, **kwargs)
     except TypeError as error:
         raise MinijaxTypeError(f"{who}{at_line()}: {error}") from None
     except ValueError as error:
@@ -150,8 +151,7 @@ def process_allgather(in_tree: Any, tiled: bool = False) -> Any:
     >>> process_allgather(np.array([1, 2]))
     array([[1, 2]])
     """
-    with refused("process_allgather"):
-        return multihost_utils.process_allgather(values("process_allgather", in_tree), tiled)
+    return asked("process_allgather", multihost_utils.process_allgather, values("process_allgather", in_tree), tiled)
 
 
 def sync_global_devices(name: str) -> None:
@@ -206,5 +206,5 @@ def global_array_to_host_local_array(global_inputs: Any, global_mesh: Any, pspec
 
 def converted(convert: Callable[..., Any], tree: Any, mesh: Any, specs: Any) -> Any:
     """A pytree of Arrays, converted by a function of JAX's."""
-    with refused(convert.__name__):
-        return pytree.map(Array, convert(values(convert.__name__, tree), mesh, specs))
+    name = convert.__name__
+    return pytree.map(Array, asked(name, convert, values(name, tree), mesh, specs))
