@@ -54,7 +54,7 @@ def descend(params, digits, steps, place, report):
 def train(address, count, index, steps):
     """What each of `count` processes does; returns whether all ended with the parameters that they should."""
     minijax.distributed.initialize(address, count, index)
-    digits, params = load(random.key(0)), model.init(random.key(1))
+    digits, params = load(random.key(0)), minijax.jit(model.init)(random.key(1))
     if index == 0:
         print(f"{count} processes with {minijax.device_count()} devices, {len(digits.images)} digits", flush=True)
     rows = NamedSharding(minijax.make_mesh((minijax.device_count(),), ("batch",)), P("batch"))

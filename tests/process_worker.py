@@ -218,10 +218,19 @@ def dies(number):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def raises():
+    """Process 0 ends with an error of its own, while the others wait for it."""
+    minijax.distributed.initialize(ADDRESS, COUNT, INDEX, shutdown_timeout_seconds=5)
+    if INDEX == 0:
+        raise ValueError("an error of its own")
+    multihost_utils.sync_global_devices("never reached by all")
+
+
 def waits():
     """For a process that never starts."""
     minijax.distributed.initialize(ADDRESS, COUNT, INDEX, initialization_timeout=5)
 
 
-{"together": together, "first_dies": lambda: dies(0), "last_dies": lambda: dies(COUNT - 1), "waits": waits}[ROLE]()
+{"together": together, "first_dies": lambda: dies(0), "last_dies": lambda: dies(COUNT - 1), "raises": raises,
+ "waits": waits}[ROLE]()
 print("end of", ROLE, flush=True)

@@ -1,6 +1,7 @@
 """Several processes that run one program: what they do together, and what becomes of the others when one fails."""
 
 import os
+import runpy
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import minijax
 from minijax.errors import DistributedError, MinijaxValueError
 
 ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = ROOT / "examples/two_processes.py"
 LIMIT = 300  # seconds after which a test gives a process up: a hang, however slow the machine
 
 
@@ -54,14 +56,18 @@ def test_together(tmp_path, count):
 
 
 def test_faults_end_the_others(tmp_path):
-    """A process that is killed, or never starts, ends the others with an error that says so."""
+    """A process that is killed, fails, or never starts, ends the others with an error that says so."""
     alone = [Processes(tmp_path, "waits", [i], 2) for i in (0, 1)]
+    failing = Processes(tmp_path, "raises", range(2), 2)
     for role, killed in (("first_dies", 0), ("last_dies", 1)):
         ends = Processes(tmp_path, role, range(2), 2).ends()
         assert ends[killed][0] == -9
         code, text = ends[1 - killed]
         assert code not in (0, -9) and "step 0" in text and "end of" not in text, text
         assert "another task died" in text or "Gloo" in text, text
+    (first, reason), (second, text) = failing.ends()
+    assert first and second and "an error of its own" in reason, reason
+    assert "another task died" in text or "Gloo" in text, text
     for i, processes in enumerate(alone):
         (code, text), = processes.ends()
         assert code not in (0, -9) and "end of" not in text, text
@@ -70,17 +76,26 @@ def test_faults_end_the_others(tmp_path):
 
 
 def test_example(tmp_path):
-    """examples/two_processes.py trains as one process does, and refuses what it cannot share out."""
-    def run(*arguments):
-        return subprocess.run([sys.executable, str(ROOT / "examples/two_processes.py"), *arguments], cwd=tmp_path,
-                              capture_output=True, text=True, timeout=LIMIT)
-
-    done = run("--steps", "20", "--devices", "2")
+    """examples/two_processes.py trains as one process does."""
+    done = subprocess.run([sys.executable, str(EXAMPLE), "--steps", "20", "--devices", "2"], cwd=tmp_path,
+                          capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == 0, done.stderr
     assert "2 processes with 4 devices" in done.stdout and "step 20 of 20" in done.stdout
     assert "all processes hold the same parameters; largest difference from one process:" in done.stdout
-    assert "several processes" in run("--help").stdout
-    assert "divisible by processes x devices" in run("--processes", "7").stderr
+
+
+@pytest.mark.parametrize("arguments, status, text", [
+    (["--help"], 0, "several processes"),
+    (["--processes", "7"], 2, "divisible by processes x devices"),
+    (["--steps", "0"], 2, "at least 1"),
+])
+def test_example_options(monkeypatch, capsys, arguments, status, text):
+    main = runpy.run_path(str(EXAMPLE), run_name="example")["main"]
+    monkeypatch.setattr(sys, "argv", ["two_processes.py", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == status
+    assert text in "".join(capsys.readouterr())
 
 
 def test_joining_too_late_or_wrong():
