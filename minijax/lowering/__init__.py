@@ -12,18 +12,17 @@ from typing import Any
 import jax
 
 from minijax import config, pytree
-from minijax.calls.jit import jit_p
 from minijax.interpreters.evaluate import evaluators, switch_evaluator
-from minijax.lowering import table_callbacks, table_control, table_custom, table_memory, table_reduce, table_scan
+from minijax.lowering import (table_callbacks, table_calls, table_compute, table_linalg,  # noqa: F401  (fill the table)
+                              table_parallel, table_structural, table_windows)
 from minijax.lowering.backend import XlaBackend
-from minijax.lowering.eager import evaluate_xla, evaluate_xla_checked, program_evaluators
-from minijax.lowering.emit import lower_call
-from minijax.lowering.table import lower, rules
+from minijax.lowering.eager import evaluate_xla, evaluate_xla_checked
+from minijax.lowering.table import lower
 from minijax.lowering.trees import JaxTrees, register_array
 from minijax.tracing.array import Array
 from minijax.tracing.source import hide_frames
 
-__all__ = ["install", "lower", "lower_call"]
+__all__ = ["install", "lower"]
 
 _lock = threading.Lock()
 _installed = False
@@ -41,10 +40,6 @@ def install() -> None:
         trees = JaxTrees()
         pytree.forward_registrations(trees)
         pytree.install(trees)
-        lower_call(jit_p)
-        program_evaluators.update(table_callbacks.evaluators | table_memory.evaluators | table_custom.evaluators)
-        for table in (table_control, table_custom, table_reduce, table_scan, table_memory):  # ops that hold programs
-            rules.update(table.rules)
         evaluators["xla"] = evaluate_xla
         Array.backend = XlaBackend()
         hide_frames(jax.__file__.rpartition("/")[0])
