@@ -17,7 +17,7 @@ import jax
 from jax.ad_checkpoint import Offloadable, checkpoint_name
 
 from minijax.calls.checkpoint import checkpoint_p
-from minijax.calls.custom import custom_jvp_p, custom_p, custom_vjp_p
+from minijax.calls.custom import custom_jvp_p, custom_p, custom_transpose_p, custom_vjp_p, custom_vmap_p
 from minijax.calls.linear_solve import linear_solve_p
 from minijax.interpreters.dual import instantiate
 from minijax.ir.jaxpr import Jaxpr
@@ -97,7 +97,7 @@ def _with_vjp(function: Callable[..., Any], num_consts: int, fwd: Any, bwd: Any,
     return call
 
 
-for op in (custom_p, custom_jvp_p, custom_vjp_p):
+for op in (custom_p, custom_jvp_p, custom_vjp_p, custom_vmap_p, custom_transpose_p):
     lower(op, _with_rules(find_rule(op)))
 
 

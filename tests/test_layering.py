@@ -27,8 +27,8 @@ FLOORS = {name: floor for floor, names in enumerate((
     ("lowering",),
     ("api",),
     ("jax_rules", "optimize", "language", "custom_rules", "hardware", "fusion", "derivatives", "tree", "tree_util",
-     "typing", "inspect", "custom_batching", "custom_derivatives", "ad_checkpoint", "checkpoint_policies", "callbacks", "debug",
-     "experimental", "lax", "numpy", "random", "nn", "scipy", "interop", "taylor", "kinks", "testing",
+     "typing", "inspect", "custom_batching", "custom_derivatives", "ad_checkpoint", "checkpoint_policies", "callbacks",
+     "debug", "experimental", "lax", "numpy", "random", "nn", "scipy", "interop", "taylor", "kinks", "testing",
      "test_util"),
     ("haiku", "optix", "rlax", "demo", "__main__"),
 )) for name in names}
