@@ -7,7 +7,7 @@ empty here: `ops/` fills in the operators (`define`) and `numpy/` the methods.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from minijax.ir.types import ArrayType, scalar_type
 from minijax.tracing.backend import Backend
 from minijax.tracing.context import Trace
 from minijax.tracing.source import at_line
+
+Refusal = Callable[[str], ConcretizationTypeError]
 
 
 class Array:
@@ -88,15 +90,6 @@ class Array:
             raise MinijaxTypeError("len() of an array of no axes (0-d). Use .size for its number of elements.")
         return self.shape[0]
 
-    def __iter__(self) -> Iterator[Any]:
-        if not self.shape:
-            raise MinijaxTypeError("iteration over an array of no axes (0-d). Use x[None] to give it one.")
-        return (self[i] for i in range(self.shape[0]))  # type: ignore[index]
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        raise MinijaxTypeError("arrays are immutable: x[i] = y cannot work. "
-                               "Write x = x.at[i].set(y), which returns a new array.")
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         try:
             array = Array.backend.to_numpy(self.value)
@@ -105,30 +98,42 @@ class Array:
             raise
         return array if dtype is None else array.astype(dtype)
 
+    def known(self, error: Refusal, what: str, fix: str) -> Array:
+        """The array itself; of a tracer the array under it, or `error`: `what` needs one, `fix` does without."""
+        return self
+
     def __bool__(self) -> bool:
-        if self.size != 1:
-            raise MinijaxValueError(f"The truth value of an array of {self.size} elements ({self.type}) is "
+        x = self.known(
+            TracerBoolConversionError, "`if x:` (or `while`, `and`, `or`, `not`)",
+            "Use minijax.numpy.where(condition, a, b), or mark the argument static with jit(..., static_argnums=...).")
+        if x.size != 1:
+            raise MinijaxValueError(f"The truth value of an array of {x.size} elements ({x.type}) is "
                                     f"ambiguous{at_line()}. Use (...).any() or (...).all().")
-        return bool(self.__array__())
-
-    def __int__(self) -> int:
-        return int(self.__array__())
-
-    def __float__(self) -> float:
-        return float(self.__array__())
-
-    def __complex__(self) -> complex:
-        return complex(self.__array__())
+        return bool(x.__array__())
 
     def __index__(self) -> int:
+        x = self.known(
+            TracerIntegerConversionError, "An index, a size or `range(x)`",
+            "Mark the argument static with jit(..., static_argnums=...), or index an array with it.")
         try:
-            return self.__array__().__index__()
+            return x.__array__().__index__()
         except TypeError:
-            raise MinijaxTypeError(f"An index, a size or `range(x)` takes an integer scalar, got {self.type}"
+            raise MinijaxTypeError(f"An index, a size or `range(x)` takes an integer scalar, got {x.type}"
                                    f"{at_line()}. Convert it with int(x).") from None
 
-    def __format__(self, spec: str) -> str:
-        return format(self.__array__()[()] if not self.shape else str(self), spec)
+    def __int__(self) -> int:
+        return int(self.known(
+            ConcretizationTypeError, "`int(x)`",
+            "Use x.astype('int32') to convert inside the traced function.").__array__())
+
+    def __float__(self) -> float:
+        return float(self.known(
+            ConcretizationTypeError, "`float(x)`",
+            "Use x.astype('float32') to convert inside the traced function.").__array__())
+
+    def __complex__(self) -> complex:
+        return complex(self.known(
+            ConcretizationTypeError, "`complex(x)`", "Use x.astype('complex64') instead.").__array__())
 
     def __repr__(self) -> str:
         return "Array" + Array.backend.describe(self.value)
@@ -138,26 +143,6 @@ class Array:
 
     def __jax_array__(self) -> Any:
         return self.value
-
-    def __reduce__(self) -> Any:
-        return _rebuild, (self.__array__(), self.weak_type)
-
-    def __copy__(self) -> Array:
-        return Array(self.value)
-
-    def __deepcopy__(self, memo: Any) -> Array:
-        return Array(self.value)
-
-    def block_until_ready(self) -> Array:
-        """Wait until the array is computed; returns the array."""
-        wait = getattr(self.value, "block_until_ready", None)
-        if wait is not None:
-            wait()
-        return self
-
-
-def _rebuild(array: np.ndarray, weak: bool) -> Array:
-    return Array(Array.backend.put(array.item() if weak and not array.shape else array, None))
 
 
 class Tracer(Array):
@@ -176,11 +161,6 @@ class Tracer(Array):
         """Sizes of the axes."""
         return self.type.shape
 
-    @property
-    def dtype(self) -> Any:
-        """Element dtype."""
-        return self.type.dtype
-
     def concrete(self) -> Any:
         """The value under this tracer if it is known (under `grad` and `vmap`-free traces), else None."""
         return None
@@ -197,65 +177,27 @@ class Tracer(Array):
 
     __str__ = __repr__
 
-    def known(self, error: Callable[[str], ConcretizationTypeError], what: str, fix: str) -> Any:
+    def refusal(self, error: Refusal, what: str, fix: str) -> ConcretizationTypeError:
+        """The error that `what` needs a concrete value."""
+        return error(f"{what} needs a concrete value, but this one is traced ({self.type}){at_line()}.\n"
+                     f"{self.describe()}\n{fix}")
+
+    def known(self, error: Refusal, what: str, fix: str) -> Array:
+        """The array under this tracer, if it is known, else `error`."""
         value = self.concrete()
         if value is None:
-            raise error(f"{what} needs a concrete value, but this one is traced ({self.type}){at_line()}.\n"
-                        f"{self.describe()}\n{fix}")
+            raise self.refusal(error, what, fix)
         return value if isinstance(value, Array) else Array(np.asarray(value))
 
-    def __bool__(self) -> bool:
-        return bool(self.known(
-            TracerBoolConversionError, "`if x:` (or `while`, `and`, `or`, `not`)",
-            "Use minijax.numpy.where(condition, a, b), or mark the argument static with jit(..., static_argnums=...)."))
-
-    def __index__(self) -> int:
-        value = self.known(
-            TracerIntegerConversionError, "An index, a size or `range(x)`",
-            "Mark the argument static with jit(..., static_argnums=...), or index an array with it.")
-        return int(value.__index__())
-
-    def __int__(self) -> int:
-        return int(self.known(
-            ConcretizationTypeError, "`int(x)`", "Use x.astype('int32') to convert inside the traced function."))
-
-    def __float__(self) -> float:
-        return float(self.known(
-            ConcretizationTypeError, "`float(x)`", "Use x.astype('float32') to convert inside the traced function."))
-
-    def __complex__(self) -> complex:
-        return complex(self.known(
-            ConcretizationTypeError, "`complex(x)`", "Use x.astype('complex64') instead."))
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        raise TracerArrayConversionError(
-            f"np.asarray(x) needs a concrete value, but this one is traced ({self.type}){at_line()}.\n"
-            f"{self.describe()}\n"
+        raise self.refusal(
+            TracerArrayConversionError, "np.asarray(x)",
             "Call the function of minijax.numpy instead of NumPy's, or take the value out of the traced function.")
 
-    def __format__(self, spec: str) -> str:
-        if not spec:
-            return repr(self)
-        return format(self.known(ConcretizationTypeError, "A format such as f'{x:.3f}'",
-                                 "Format x without a specification, or after the traced function returned."), spec)
-
     def __jax_array__(self) -> Any:
-        raise TracerArrayConversionError(
-            f"A function of JAX was called with a value that minijax is tracing ({self.type}).\n{self.describe()}\n"
+        raise self.refusal(
+            TracerArrayConversionError, "A function of JAX",
             "Use minijax's own function of the same name, or bring JAX's in with minijax.interop.")
-
-    def __reduce__(self) -> Any:
-        raise ConcretizationTypeError(f"A traced value ({self.type}) cannot be pickled or copied to another process.")
-
-    def __copy__(self) -> Tracer:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Tracer:
-        return self
-
-    def block_until_ready(self) -> Tracer:
-        """Nothing to wait for: returns the tracer."""
-        return self
 
 
 def typeof(x: Any) -> ArrayType:
