@@ -1,7 +1,7 @@
 """Evaluation: the trace at the bottom, the NumPy evaluator, and running a program.
 
-`run_program` is the shape of every interpreter of programs: an environment, `read`,
-`write`, and a loop over the equations.  It binds each op in the current trace, so
+`run_program` is the shape of every interpreter of programs: an environment, a loop over
+the equations, and for each one `read`, apply, write.  It binds each op in the current trace, so
 the same function evaluates, differentiates, batches and stages a program.
 """
 
@@ -64,7 +64,7 @@ def to_numpy(x: Any, dtype: Any) -> np.ndarray:
     """The NumPy array of a concrete value; keys become structured arrays of their words."""
     if isinstance(x, Tracer):
         raise UnexpectedTracerError(leak_message(x))
-    array = np.asarray(Array.backend.to_numpy(x.value if isinstance(x, Array) else x)).view(np.ndarray)
+    array = Array.backend.to_numpy(x.value if isinstance(x, Array) else x)
     return array.astype(numpy_dtype(dtype), copy=False)
 
 

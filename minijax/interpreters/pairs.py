@@ -41,8 +41,12 @@ class PairTrace(Trace):
 
     def split(self, values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """The inner values and their companions."""
-        pairs = [(x.inner, x.companion) if owns(self, x) else (x, self.nothing) for x in values]
-        return [x for x, _ in pairs], [c for _, c in pairs]
+        inner, companions = [], []
+        for x in values:
+            mine = owns(self, x)
+            inner.append(x.inner if mine else x)
+            companions.append(x.companion if mine else self.nothing)
+        return inner, companions
 
     def run(self, function: Callable[..., Sequence[Any]], values: Sequence[Any],
             companions: Sequence[Any]) -> tuple[list[Any], list[Any]]:

@@ -67,8 +67,8 @@ class StageTrace(Trace):
         """Record an equation; returns tracers of its results."""
         inputs = [x.var if type(x) is StageTracer and x.trace is self else self.atom(x) for x in args]
         outvars = [Var(t) for t in op.infer(tuple([atom.type for atom in inputs]), params)]
-        origin = context.origin
-        eqn = Equation(op, inputs, outvars, params, context.source or self.source(), origin)
+        source, origin, _ = context.attribution
+        eqn = Equation(op, inputs, outvars, params, source or self.source(), origin)
         self.eqns.append(eqn)
         if origin is not None and origin.equation is None and origin.op is op:
             origin.equation = eqn

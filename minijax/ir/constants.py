@@ -1,21 +1,17 @@
 """Array constants as types and bytes, for saving, hashing and checking programs.
 
-Bytes are little-endian in C order.  Arrays may be of any class that NumPy can read;
-`tracing/` puts a reader here that knows device values too.  In NumPy, keys are
-structured arrays of their words.
+Bytes are little-endian in C order.  Arrays may be of any class that NumPy can read.
+In NumPy, keys are structured arrays of their words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
-
-to_numpy: Callable[[Any], np.ndarray[Any, Any]] = np.asarray
 
 
 def const_type(value: Any) -> ArrayType:
@@ -27,4 +23,4 @@ def const_type(value: Any) -> ArrayType:
 
 def const_bytes(value: Any) -> bytes:
     """The bytes of an array constant."""
-    return to_numpy(value).tobytes()
+    return np.asarray(value).tobytes()

@@ -114,7 +114,8 @@ _methods: dict[str, Callable[..., Any]] = {
     "__getitem__": _getitem, "__setitem__": _assign, "__iter__": _iterate, "__contains__": _contains,
     "__round__": _round, "reshape": _reshape, "transpose": _transpose, "astype": _astype, "view": _view,
     "to_device": _to_device, "copy": creation.copy, "clone": creation.copy, "flatten": shaping.ravel,
-    "conj": elementwise.conj, "conjugate": elementwise.conj, "round": elementwise.round, "clip": elementwise.clip, "dot": linear.dot,
+    "conj": elementwise.conj, "conjugate": elementwise.conj, "round": elementwise.round, "clip": elementwise.clip,
+    "dot": linear.dot,
     **{name: getattr(reductions, name) for name in (
         "all", "any", "argmax", "argmin", "cumprod", "cumsum", "max", "mean", "min", "prod", "ptp", "std", "sum",
         "var")},

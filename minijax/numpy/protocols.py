@@ -1,4 +1,4 @@
-"""Arrays among other libraries: NumPy's own functions find ours, DLpack hands memory over, Python gets its scalars.
+"""Arrays among other libraries: NumPy's own functions find ours, DLpack hands memory over; format, pickle and copy.
 
 `np.sin(x)` and `np.sum(x)` of an array of ours, traced or not, call our function of the same name.
 """
@@ -107,7 +107,6 @@ for _name, _method in {
         "__format__": _format, "__reduce__": _reduce,
         "__copy__": lambda self: self, "__deepcopy__": lambda self, memo: self,  # arrays never change
         "block_until_ready": _block_until_ready, "item": _item, "tolist": _tolist, "tobytes": _tobytes,
-        "nbytes": property(lambda self: self.type.nbytes, doc="Size in bytes."),
         "itemsize": property(lambda self: int(self.type.dtype.itemsize), doc="Size of one element in bytes."),
         "aval": property(lambda self: self.type, doc="JAX's name for the type.")}.items():
     Array.define(_name, _method)

@@ -1,12 +1,14 @@
 """Array, the value users hold, and Tracer, its stand-in while a program is traced.
 
 `Array` is a thin class around a device value: a `jax.Array`, or an `np.ndarray`
-under the NumPy evaluator.  Both classes share one table of operators and methods,
-empty here: `ops/` fills in the operators (`define`) and `numpy/` the methods.
+under the NumPy evaluator.  Both classes share one table of operators and methods:
+`ops/` fills in the operators (`define`), `numpy/` the methods, and iteration,
+formatting and pickling with them.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,7 +18,6 @@ from minijax.errors import (ConcretizationTypeError, DonatedArrayError, MinijaxT
                             NonlinearError, TracerArrayConversionError, TracerBoolConversionError,
                             TracerIntegerConversionError)
 from minijax.ir.op import Linear
-from minijax.ir import constants
 from minijax.ir.dtypes import is_key
 from minijax.ir.types import ArrayType, scalar_type
 from minijax.tracing.backend import Backend
@@ -57,24 +58,9 @@ class Array:
         return shape
 
     @property
-    def dtype(self) -> Any:
-        """Element dtype."""
-        return self.type.dtype
-
-    @property
     def ndim(self) -> int:
         """Number of axes."""
         return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return self.type.size
-
-    @property
-    def weak_type(self) -> bool:
-        """Whether the array came from Python scalars and yields in promotion."""
-        return self.type.weak_type
 
     def __getattr__(self, name: str) -> Any:
         """Attributes of the device value: `devices`, `sharding`, `is_ready`, ..."""
@@ -121,20 +107,6 @@ class Array:
             raise MinijaxTypeError(f"An index, a size or `range(x)` takes an integer scalar, got {x.type}"
                                    f"{at_line()}. Convert it with int(x).") from None
 
-    def __int__(self) -> int:
-        return int(self.known(
-            ConcretizationTypeError, "`int(x)`",
-            "Use x.astype('int32') to convert inside the traced function.").__array__())
-
-    def __float__(self) -> float:
-        return float(self.known(
-            ConcretizationTypeError, "`float(x)`",
-            "Use x.astype('float32') to convert inside the traced function.").__array__())
-
-    def __complex__(self) -> complex:
-        return complex(self.known(
-            ConcretizationTypeError, "`complex(x)`", "Use x.astype('complex64') instead.").__array__())
-
     def __repr__(self) -> str:
         return "Array" + Array.backend.describe(self.value)
 
@@ -143,6 +115,23 @@ class Array:
 
     def __jax_array__(self) -> Any:
         return self.value
+
+
+def _conversion(number: type, dtype: str) -> Callable[[Array], Any]:
+    def convert(self: Array) -> Any:
+        x = self.known(ConcretizationTypeError, f"`{number.__name__}(x)`",
+                       f"Use x.astype('{dtype}') to convert inside the traced function.")
+        return number(x.__array__())
+
+    return convert
+
+
+for _number, _dtype in ((int, "int32"), (float, "float32"), (complex, "complex64")):
+    Array.define(f"__{_number.__name__}__", _conversion(_number, _dtype))
+for _name, _meaning in {
+        "dtype": "Element dtype.", "size": "Number of elements.", "nbytes": "Size in bytes.",
+        "weak_type": "Whether the array came from Python scalars and yields in promotion."}.items():
+    Array.define(_name, property(operator.attrgetter(f"type.{_name}"), doc=_meaning))
 
 
 class Tracer(Array):
@@ -236,10 +225,3 @@ def is_value(x: Any) -> bool:
     (True, False)
     """
     return isinstance(x, Array) or scalar_type(x) is not None or Array.backend.is_foreign(x)
-
-
-def _constant_to_numpy(x: Any) -> np.ndarray:
-    return Array.backend.to_numpy(x.value if type(x) is Array else x)
-
-
-constants.to_numpy = _constant_to_numpy

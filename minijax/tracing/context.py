@@ -63,6 +63,8 @@ class Trace:
 class Context(threading.local):
     """What is current in this thread.  `initial` is the trace that a new thread starts with.
 
+    `attribution` is what an equation recorded now is said to come from: a source (else the user's line that
+    is running), an origin, and the equation of an earlier program.
     The attributes are set for each thread: reading them is quicker than falling back on the class.
     """
 
@@ -70,9 +72,7 @@ class Context(threading.local):
 
     def __init__(self) -> None:
         self.trace: Trace = getattr(Context, "initial", None)  # type: ignore[assignment]
-        self.origin: Origin | None = None
-        self.source: Source | None = None
-        self.equation: Equation | None = None
+        self.attribution: tuple[Source | None, Origin | None, Equation | None] = (None, None, None)
 
 
 context = Context()
@@ -100,7 +100,7 @@ class running:
 
 
 class attributed:
-    """Context manager: equations recorded inside get this source and origin, and derive from this equation."""
+    """Context manager: what is recorded inside comes from this source, origin and earlier equation."""
 
     __slots__ = ("inside", "before")
 
@@ -108,11 +108,11 @@ class attributed:
         self.inside = source, origin, equation
 
     def __enter__(self) -> None:
-        self.before = context.source, context.origin, context.equation
-        context.source, context.origin, context.equation = self.inside
+        self.before = context.attribution
+        context.attribution = self.inside
 
     def __exit__(self, *exception: Any) -> None:
-        context.source, context.origin, context.equation = self.before
+        context.attribution = self.before
 
 
 def located(equation: Equation) -> attributed:
@@ -122,7 +122,8 @@ def located(equation: Equation) -> attributed:
 
 def deriving(transform: str, op: Op) -> attributed:
     """Context manager: what is recorded inside was made by a rule of `op`, for a transform."""
-    return attributed(context.source, Origin(transform, op, context.equation, context.origin), None)
+    source, origin, equation = context.attribution
+    return attributed(source, Origin(transform, op, equation, origin), None)
 
 
 def bind(op: Op, *args: Any, **params: Any) -> tuple[Any, ...]:

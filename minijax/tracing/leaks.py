@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from minijax.errors import UnexpectedTracerError
@@ -33,8 +32,6 @@ def leak_message(tracer: Tracer) -> str:
             "Return the value from the traced function instead of storing it in a global, a closure or an object.")
 
 
-def _unknown(value: Any) -> list[str]:
+def holders(value: Any) -> list[str]:
+    """Who refers to a value, in words: unknown here; `inspect/holders.py` puts its own in this place."""
     return []
-
-
-holders: Callable[[Any], list[str]] = _unknown  # who refers to a value; `inspect/holders.py` puts its own here
