@@ -29,8 +29,7 @@ class StageTracer(Tracer):
 
     def describe(self) -> str:
         """The argument or the line that this value came from."""
-        trace = self.trace
-        assert isinstance(trace, StageTrace)
+        trace: Any = self.trace
         for number, v in enumerate(trace.invars):
             if v is self.var:
                 path = trace.arg_names[number] if trace.arg_names else f"argument number {number}"

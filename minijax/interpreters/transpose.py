@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from minijax.errors import MissingRuleError, NonlinearError
@@ -31,7 +31,7 @@ def backward_pass(eqns: Sequence[Equation], values: dict[Var, Any], outs: Iterab
             continue
         args = [atom.value if type(atom) is Literal else values[atom] if atom in values else Linear(atom.type)
                 for atom in eqn.inputs]
-        with transposing(eqn) if context.trace.records else _unrecorded:
+        with transposing(eqn):
             accumulate(cotangents, zip(eqn.inputs, transpose_equation(eqn, cts, args), strict=True))
     return cotangents
 
@@ -44,12 +44,14 @@ def accumulate(cotangents: dict[Var, Any], found: Iterable[tuple[Atom, Any]]) ->
             cotangents[atom] = ct if before is None else add_any(before, ct)
 
 
-def transposing(eqn: Equation) -> attributed:
-    """Context manager: what is recorded inside is made by transposing this equation."""
+def transposing(eqn: Equation) -> AbstractContextManager[None]:
+    """Context manager: what is recorded inside, if anything is, is made by transposing this equation."""
+    if not context.trace.records:
+        return _unrecorded
     return attributed(eqn.source, Origin("transpose", eqn.op, eqn, eqn.origin), None)
 
 
-_unrecorded = contextlib.nullcontext()
+_unrecorded = nullcontext()
 
 
 def transpose_equation(eqn: Equation, cts: list[Any], args: list[Any]) -> Any:
