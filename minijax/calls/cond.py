@@ -165,7 +165,7 @@ def batch_by_select(size: int, index: Any, args: Sequence[Any], axes: Sequence[i
     """Run every branch on the whole batch, and select: what a batched index means."""
     refuse_effects("cond", branches)
     for hook in select_hooks.get():
-        hook(context.source or user_source(), tuple([program_cost(jaxpr=branch) for branch in branches]))
+        hook(context.attribution[0] or user_source(), tuple([program_cost(jaxpr=branch) for branch in branches]))
     if typeof(index).dtype == int32:
         index = clamp(np.int32(0), index, np.int32(len(branches) - 1))
     smooth = [typeof(x).differentiable for x in args]

@@ -22,8 +22,9 @@ from typing import Any
 from minijax.calls.jit import CallOp, program_cost
 from minijax.errors import MinijaxTypeError, NonlinearError
 from minijax.interpreters.batch import BatchTrace, BatchTracer, batch_program, place_axis, unbatched_type
-from minijax.interpreters.dual import DualTracer, instantiate, jvp_flat, linearize_flat
+from minijax.interpreters.dual import instantiate, jvp_flat, linearize_flat
 from minijax.interpreters.evaluate import run_by_python, run_numpy, run_program
+from minijax.interpreters.pairs import PairTracer
 from minijax.interpreters.stage import StageTracer, lift_constants, stage
 from minijax.interpreters.transpose import transpose_values
 from minijax.ir.jaxpr import Jaxpr
@@ -57,8 +58,7 @@ def run(function: Rule | Jaxpr, *args: Any) -> Sequence[Any]:
 
 def recorded(x: Any) -> bool:
     """Whether a value is, or stands on, a variable of a program that is being recorded."""
-    inner = x.primal if type(x) is DualTracer else x.batched if type(x) is BatchTracer else None
-    return type(x) is StageTracer or inner is not None and recorded(inner)
+    return type(x) is StageTracer or isinstance(x, PairTracer) and recorded(x.inner)
 
 
 def bind_custom(op: Op, function: Rule | Jaxpr, consts: Sequence[Any], args: Sequence[Any],

@@ -58,8 +58,8 @@ def saved_residuals(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> list[
         eqns = primals[0].trace.eqns if primals else []  # type: ignore[attr-defined]
         given = {x.var: name for x, name in zip(primals, names, strict=True)}
         made = {v: eqn for eqn in eqns for v in eqn.outvars}
-        for var, value, _ in tape.trace.captured.values():
-            found.append(_row(value, given, made, _reader(tape.trace.eqns, var)))
+        for var, value, _ in tape.captured.values():
+            found.append(_row(value, given, made, _reader(tape.eqns, var)))
         return outs
 
     stage(traced, [typeof(x) for x in leaves], function_name(fun), names)
