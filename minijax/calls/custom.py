@@ -19,11 +19,12 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minijax.calls.jit import CallOp, program_cost
+from minijax.calls.jit import CallOp, runs
+from minijax.calls.masks import nonzero, present, spread
 from minijax.errors import MinijaxTypeError, NonlinearError
 from minijax.interpreters.batch import BatchTrace, BatchTracer, batch_program, place_axis, unbatched_type
 from minijax.interpreters.dual import DualTracer, instantiate, jvp_flat, linearize_flat
-from minijax.interpreters.evaluate import run_by_python, run_numpy, run_program
+from minijax.interpreters.evaluate import run_by_python, run_program
 from minijax.interpreters.stage import StageTracer, lift_constants, stage
 from minijax.interpreters.transpose import transpose_values
 from minijax.ir.jaxpr import Jaxpr
@@ -86,14 +87,8 @@ def own_tangents(name: str, tangents: Sequence[Any], num_consts: int) -> Sequenc
 
 def linearized(function: Rule, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """As `jvp_flat`, under a linear recorder: outputs are known, and tangents alone are recorded."""
-    outs, tape = linearize_flat(function, primals, [t is not zero for t in tangents])
-    images = iter(run_program(tape.to_jaxpr(), *present(tangents)))
-    return outs, [zero if t is zero else next(images) for t in tape.outs]
-
-
-def present(tangents: Sequence[Any]) -> list[Any]:
-    """The tangents that are not zero."""
-    return [t for t in tangents if t is not zero]
+    outs, tape = linearize_flat(function, primals, nonzero(tangents))
+    return outs, spread(nonzero(tape.outs), run_program(tape.to_jaxpr(), *present(tangents)))
 
 
 def packed(rule: Rule, nonzero: Sequence[bool], found: list[bool]) -> Rule:
@@ -284,13 +279,6 @@ def _batch(op: Op, size: int, args: Sequence[Any], axes: Sequence[int | None], *
 
 
 # ---- the ops ----
-
-def runs(param: str) -> dict[str, Rule]:
-    """Type, NumPy meaning and cost of an op that runs the program in a parameter."""
-    return {"type": lambda *types, **params: params[param].out_types,
-            "eval": lambda *arrays, **params: run_numpy(params[param], arrays),
-            "cost": lambda *types, **params: program_cost(*types, jaxpr=params[param])}
-
 
 def custom_op(name: str) -> Op:
     """An op of functions with rules; the name says which rule was given first."""

@@ -20,7 +20,8 @@ import numpy as np
 from minijax.calls.checkpoint import residual_atoms
 from minijax.calls.custom import custom_transpose_p
 from minijax.calls.jit import jit_p
-from minijax.calls.scan import Mask, carried, fixpoint, linearize_rules, present, readers, spread
+from minijax.calls.masks import Mask, carried, fixpoint, nonzero, present, spread
+from minijax.calls.scan import linearize_rules, readers
 from minijax.calls.while_loop import while_p
 from minijax.interpreters.batch import batched_type
 from minijax.interpreters.evaluate import run_program
@@ -102,16 +103,16 @@ class Derivative:
 
     def __init__(self, jaxpr: Jaxpr, loop: Loop, marks: Mask) -> None:
         first, end = loop.num_consts, loop.num_consts + loop.num_carry
-        split, nonzero = carried(linearize_program, jaxpr, marks, first, loop.num_carry)
+        split, moving = carried(linearize_program, jaxpr, marks, first, loop.num_carry)
         self.jaxpr, self.loop, self.linear, self.out_nonzero = jaxpr, loop, split.linear, split.out_nonzero
         self.values = only(split.known, residual_atoms(split.known, split.residuals))
         self.needed = fixpoint(lambda mask: readers(jaxpr, mask)[first:end],
                                readers(self.values, [True] * len(self.values.outvars))[first:end])
         self.following = only(jaxpr, list(compress(jaxpr.outvars, self.needed)))
-        self.given = list(compress(marks, nonzero))
-        self.counts = sum(nonzero[:first]), sum(nonzero[first:end])
+        self.given = list(compress(marks, moving))
+        self.counts = sum(moving[:first]), sum(moving[first:end])
         ins, self.outs = self.whole(jaxpr.in_types, end), self.whole(jaxpr.out_types, loop.num_carry)
-        self.tangents, outs = list(compress(ins, nonzero)), list(compress(self.outs, self.out_nonzero))
+        self.tangents, outs = list(compress(ins, moving)), list(compress(self.outs, self.out_nonzero))
         state = list(compress(ins[first:end], self.needed))
         known = [*ins[:first], *state, *ins[end:], ArrayType((), int32), ArrayType((loop.slots + 1,), int32),
                  *[batched_type(t, loop.slots + 1) for t in state]]
@@ -242,7 +243,7 @@ def linearize_loop(primals: Values, tangents: Values, jaxpr: Jaxpr, loop: Loop) 
     """Run a loop so that it keeps states, and bind its linear half."""
     (consts, init, xs), tangents = split_list(primals[loop.num_cond:], loop.num_consts, loop.num_carry), tangents[
         loop.num_cond:]
-    parts = derivative_of(jaxpr, loop, tuple([t is not zero for t in tangents]))
+    parts = derivative_of(jaxpr, loop, nonzero(tangents))
     outs, count = jit_p.bind(*primals, jaxpr=parts.forward, name="loop"), len(jaxpr.outvars)
     residuals, dots = [*consts, *compress(init, parts.needed), *xs, *outs[count:]], present(tangents)
     found = custom_transpose_p.bind(

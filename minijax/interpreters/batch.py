@@ -117,21 +117,20 @@ def place_axis(x: Any, size: int, axis: int | None, wanted: int) -> Any:
 
 @kept
 def batch_program(jaxpr: Jaxpr, size: int, axes: tuple[int | None, ...],
-                  force: tuple[bool, ...] | None = None) -> tuple[Jaxpr, tuple[int | None, ...]]:
-    """The program on batches, and the batch axes of its outputs: 0, or None where not batched.
+                  force: tuple[bool, ...] | None = None) -> tuple[Jaxpr, tuple[bool, ...]]:
+    """The program on batches, and which of its outputs are batched, with their axes in front.
 
     Outputs marked in `force` are batched in any case.
     """
-    out_axes: list[int | None] = []
+    out_batched: list[bool] = []
 
     def batched(*args: Any) -> list[Any]:
         outs, found = batch_flat(lambda *xs: run_program(jaxpr, *xs), size, args, axes)
         must = force or (False,) * len(outs)
-        placed = [place_axis(x, size, axis, 0) if axis is not None or forced else x
-                  for x, axis, forced in zip(outs, found, must, strict=True)]
-        out_axes.extend(0 if axis is not None or forced else None for axis, forced in zip(found, must, strict=True))
-        return placed
+        out_batched.extend(axis is not None or forced for axis, forced in zip(found, must, strict=True))
+        return [place_axis(x, size, axis, 0) if wanted else x
+                for x, axis, wanted in zip(outs, found, out_batched, strict=True)]
 
     in_types = [t if axis is None else batched_type(t, size, axis)
                 for t, axis in zip(jaxpr.in_types, axes, strict=True)]
-    return stage(batched, in_types, jaxpr.debug_name), tuple(out_axes)
+    return stage(batched, in_types, jaxpr.debug_name), tuple(out_batched)
