@@ -20,9 +20,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax.calls.jit import CallOp, runs
-from minijax.calls.masks import nonzero, present, spread
+from minijax.calls.masks import Mask, nonzero, present, spread
 from minijax.errors import MinijaxTypeError, NonlinearError
-from minijax.interpreters.batch import BatchTrace, BatchTracer, batch_program, place_axis, unbatched_type
+from minijax.interpreters.batch import BatchTrace, BatchTracer, batch_program, batched_type, place_axis, unbatched_type
 from minijax.interpreters.dual import DualTracer, instantiate, jvp_flat, linearize_flat
 from minijax.interpreters.evaluate import run_by_python, run_program
 from minijax.interpreters.stage import StageTracer, lift_constants, stage
@@ -91,12 +91,11 @@ def linearized(function: Rule, primals: Sequence[Any], tangents: Sequence[Any]) 
     return outs, spread(nonzero(tape.outs), run_program(tape.to_jaxpr(), *present(tangents)))
 
 
-def packed(rule: Rule, nonzero: Sequence[bool], found: list[bool]) -> Rule:
+def packed(rule: Rule, marks: Sequence[bool], found: list[bool]) -> Rule:
     """A rule (primals, tangents) -> (outs, out_tangents) on flat values, zeros left out; `found` says of which outs."""
     def flat(*values: Any) -> list[Any]:
-        given = iter(values[len(nonzero):])
-        outs, tangents = rule(values[: len(nonzero)], [next(given) if n else zero for n in nonzero])
-        found[:] = [t is not zero for t in tangents]
+        outs, tangents = rule(values[: len(marks)], spread(marks, values[len(marks):]))
+        found[:] = nonzero(tangents)
         return [*outs, *present(tangents)]
 
     return flat
@@ -104,7 +103,7 @@ def packed(rule: Rule, nonzero: Sequence[bool], found: list[bool]) -> Rule:
 
 def unpacked(flat: Sequence[Any], found: list[bool]) -> tuple[Any, Any]:
     """Outs and their tangents, from what a packed rule returned."""
-    return flat[: len(found)], merge_lists(found, [zero] * found.count(False), flat[len(found):])
+    return flat[: len(found)], spread(found, flat[len(found):])
 
 
 def _jvp(op: Op, primals: Sequence[Any], tangents: Sequence[Any], *, call_jaxpr: Any, num_consts: int, name: str,
@@ -125,7 +124,7 @@ def _jvp_of_reverse(op: Op, args: Sequence[Any], tangents: Sequence[Any], rules:
     if op is custom_vjp_p:
         raise MinijaxTypeError("jvp of a custom_vjp function: it has a reverse rule only. "
                                "Use grad or vjp, or give the function a rule with custom_jvp.")
-    outs, residuals = rules["fwd"](args, [t is not zero for t in tangents])
+    outs, residuals = rules["fwd"](args, nonzero(tangents))
     return outs, forward_of_reverse(rules["bwd"], residuals, tangents, [typeof(x) for x in outs])
 
 
@@ -135,13 +134,13 @@ def forward_of_reverse(bwd: Rule, residuals: Sequence[Any], tangents: Sequence[A
     pairs: list[Any] = []
 
     def pull(*cts: Any) -> list[Any]:
-        found = bwd(residuals, merge_lists(smooth, [zero] * smooth.count(False), cts))
+        found = bwd(residuals, spread(smooth, cts))
         pairs[:] = [(ct, t) for ct, t in zip(found, tangents, strict=True) if ct is not zero and t is not zero]
         return [ct for ct, _ in pairs]
 
     program = stage(pull, [t for t in out_types if t.differentiable])
     found = transpose_values(program, [Linear(v.type) for v in program.invars], [t for _, t in pairs])
-    return merge_lists(smooth, [zero] * smooth.count(False), found)
+    return spread(smooth, found)
 
 
 def _jvp_of_linear(push: Rule, op: Op, primals: Sequence[Any], tangents: Sequence[Any], function: Any,
@@ -168,10 +167,10 @@ def _linearize(op: Op, primals: Sequence[Any], tangents: Sequence[Any], *, call_
     args = primals[num_consts:]
     if "fwd" in rules:
         own = own_tangents(name, tangents, num_consts)
-        outs, residuals = rules["fwd"](args, [t is not zero for t in own])
+        outs, residuals = rules["fwd"](args, nonzero(own))
         return outs, custom_vjp_linear_p.bind(
-            *residuals, *present(own), name=name, bwd=rules["bwd"], present=tuple([t is not zero for t in own]),
-            residuals=len(residuals), out_types=tuple([typeof(x) for x in outs]), forward=op is not custom_vjp_p)
+            *residuals, *present(own), name=name, bwd=rules["bwd"], present=nonzero(own), residuals=len(residuals),
+            out_types=tuple([typeof(x) for x in outs]), forward=op is not custom_vjp_p)
     if "jvp" in rules:
         return _linearize_rule(name, rules["jvp"], args, own_tangents(name, tangents, num_consts))
     if "transpose" in rules:
@@ -190,7 +189,7 @@ def _linearize_rule(name: str, rule: Rule, primals: Sequence[Any], tangents: Seq
         return outs, out_tangents
     found: list[bool] = []
     values = [*primals, *present(tangents)]
-    program = inline(stage(packed(rule, [t is not zero for t in tangents], found), [typeof(x) for x in values]))
+    program = inline(stage(packed(rule, nonzero(tangents), found), [typeof(x) for x in values]))
     count = found.count(True)
     known = run_program(dce(program, [True] * len(found) + [False] * count), *values)
     if mixed(known):
@@ -231,16 +230,14 @@ class Batched:
         return batch_lists(lambda xs: self.rule(xs, perturbed), self.size, (primals,), (self.axes,))
 
     def _bwd(self, residuals: Sequence[Any], cts: Sequence[Any]) -> Any:
-        found, = batch_lists(lambda *lists: (self.rule(*lists),), self.size, (residuals, cts),
-                             ((0,) * len(residuals), (0,) * len(cts)))
-        return self.put_back(found)
+        return self.pull((residuals, cts), ((0,) * len(residuals), (0,) * len(cts)))
 
     def _transpose(self, cts: Sequence[Any], args: Sequence[Any]) -> Any:
-        found, = batch_lists(lambda *lists: (self.rule(*lists),), self.size, (cts, args), ((0,) * len(cts), self.axes))
-        return self.put_back(found)
+        return self.pull((cts, args), ((0,) * len(cts), self.axes))
 
-    def put_back(self, cts: Sequence[Any]) -> list[Any]:
+    def pull(self, lists: Any, axes: Any) -> list[Any]:
         """Cotangents with the axes of their arguments; one of an argument without is summed over the batch."""
+        cts, = batch_lists(lambda *lists: (self.rule(*lists),), self.size, lists, axes)
         return [ct if ct is zero or ct is None else reduce_sum(ct, (0,)) if axis is None else moveaxis(ct, 0, axis)
                 for ct, axis in zip(cts, self.axes, strict=True)]
 
@@ -295,17 +292,11 @@ custom_p, custom_jvp_p, custom_vjp_p, custom_vmap_p, custom_transpose_p = [
 
 # ---- the linear half of a reverse rule: it exists to be transposed ----
 
-def _linear_type(*types: Any, out_types: Any, **params: Any) -> Any:
-    return out_types
-
-
-def _linear_eval(*args: Any, name: str, bwd: Rule, present: tuple[bool, ...], residuals: int, out_types: Any,
+def _linear_eval(*args: Any, name: str, bwd: Rule, present: Mask, residuals: int, out_types: Any,
                  forward: bool) -> Any:
-    given = iter(args[residuals:])
-    tangents = [next(given) if p else zero for p in present]
     if not forward:
         return _jvp_of_reverse(custom_vjp_p, (), (), {})
-    found = forward_of_reverse(bwd, args[:residuals], tangents, out_types)
+    found = forward_of_reverse(bwd, args[:residuals], spread(present, args[residuals:]), out_types)
     return [zeros_of(t) if x is zero else x for x, t in zip(found, out_types, strict=True)]
 
 
@@ -313,7 +304,7 @@ def _linear_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
     return jvp_flat(lambda *xs: _linear_eval(*xs, **params), primals, tangents)
 
 
-def _linear_transpose(cts: Sequence[Any], *args: Any, bwd: Rule, present: tuple[bool, ...], residuals: int,
+def _linear_transpose(cts: Sequence[Any], *args: Any, bwd: Rule, present: Mask, residuals: int,
                       **params: Any) -> list[Any]:
     _, wanted = partition_list(present, bwd(args[:residuals], cts))
     linear = [ct if isinstance(x, Linear) else None for ct, x in zip(wanted, args[residuals:], strict=True)]
@@ -322,16 +313,15 @@ def _linear_transpose(cts: Sequence[Any], *args: Any, bwd: Rule, present: tuple[
 
 def _linear_batch(size: int, args: Any, axes: Any, *, bwd: Rule, present: Any, residuals: int, out_types: Any,
                   **params: Any) -> Any:
-    given = iter(axes[residuals:])
-    own_axes = tuple([next(given) if p else None for p in present])
-    types = tuple([t.update(shape=(int(size), *t.shape)) for t in out_types])
+    own_axes = tuple(merge_lists(present, [None] * present.count(False), axes[residuals:]))
+    types = tuple([batched_type(t, size) for t in out_types])
     outs = custom_vjp_linear_p.bind(
         *in_front(size, args[:residuals], axes[:residuals]), *args[residuals:], bwd=Batched("bwd", bwd, size, own_axes),
         present=present, residuals=residuals, out_types=types, **params)
     return outs, (0,) * len(outs)
 
 
-custom_vjp_linear_p = CustomOp("custom_vjp_linear", type=_linear_type, eval=_linear_eval, jvp=_linear_jvp,
-                               transpose=_linear_transpose, batch=_linear_batch, undeclared=("cost",),
-                               traits={"custom"})
+custom_vjp_linear_p = CustomOp(
+    "custom_vjp_linear", type=lambda *types, out_types, **params: out_types, eval=_linear_eval, jvp=_linear_jvp,
+    transpose=_linear_transpose, batch=_linear_batch, undeclared=("cost",), traits={"custom"})
 run_by_python[custom_vjp_linear_p] = lambda args, params: tuple(_linear_eval(*args, **params))

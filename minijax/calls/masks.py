@@ -90,3 +90,24 @@ def regrouped(jaxpr: Jaxpr, ins: tuple[int | ArrayType, ...], outs: tuple[int, .
 def narrowed(jaxpr: Jaxpr, needed: Mask) -> Jaxpr:
     """The program without the inputs that are not needed."""
     return regrouped(jaxpr, tuple(compress(range(len(needed)), needed)), tuple(range(len(jaxpr.outvars))))
+
+
+def only(jaxpr: Jaxpr, outvars: Sequence[Any]) -> Jaxpr:
+    """The program that computes these variables and nothing else; effects are not repeated."""
+    found, eqns = set(outvars), []
+    for eqn in reversed(jaxpr.eqns):
+        if not found.isdisjoint(eqn.outvars):
+            eqns.append(eqn)
+            found.update(eqn.inputs)
+    return jaxpr.replace(eqns=eqns[::-1], outvars=outvars)
+
+
+def reads(jaxpr: Jaxpr) -> Mask:
+    """Which inputs a program reads."""
+    found = set(jaxpr.outvars).union(*[eqn.inputs for eqn in jaxpr.eqns])
+    return tuple([v in found for v in jaxpr.invars])
+
+
+def readers(jaxpr: Jaxpr, used: Sequence[bool]) -> Mask:
+    """Which inputs the used outputs depend on."""
+    return reads(only(jaxpr, list(compress(jaxpr.outvars, used))))

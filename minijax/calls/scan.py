@@ -6,7 +6,7 @@
 Every rule is the same rule for the program in the loop.  Which carries take part (have a tangent,
 a cotangent, a batch axis, a reader) is a least fixpoint: what goes into a step must go in for
 all of them.  A parameter `checkpoint`, if there is one, bounds the number of carries that the
-derivative keeps; `calls/reverse_loop.py` gives it that meaning.
+derivative keeps; `lax/reverse_loop.py` gives it that meaning.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minijax.calls.jit import CallOp, check_fit, program_cost
-from minijax.calls.masks import Mask, batched_by, carried, fixpoint, narrowed, nonzero, regrouped, spread
+from minijax.calls.masks import Mask, batched_by, carried, fixpoint, narrowed, nonzero, readers, regrouped, spread
 from minijax.interpreters.batch import place_axis
 from minijax.interpreters.dual import instantiate
 from minijax.interpreters.evaluate import run_numpy, run_program
@@ -63,15 +63,6 @@ def dependent(jaxpr: Jaxpr, marked: Sequence[bool]) -> set[Any]:
         if not found.isdisjoint(eqn.inputs):
             found.update(eqn.outvars)
     return found
-
-
-def readers(jaxpr: Jaxpr, used: Sequence[bool]) -> Mask:
-    """Which inputs the used outputs depend on."""
-    found: set[Any] = set(compress(jaxpr.outvars, used))
-    for eqn in reversed(jaxpr.eqns):
-        if not found.isdisjoint(eqn.outvars):
-            found.update(eqn.inputs)
-    return tuple([v in found for v in jaxpr.invars])
 
 
 # ---- meaning ----
@@ -167,9 +158,9 @@ def hoisted(jaxpr: Jaxpr, changing: set[Any], same: list[Any]) -> tuple[Jaxpr, J
     return invariant, dce(jaxpr.replace(constvars=(), consts=(), invars=[*same, *jaxpr.invars], eqns=rest))
 
 
-def linearize_stacked(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, num_consts: int,
-                      num_carry: int, **loop: Any) -> Any:
-    """The linearize rule that keeps the residuals of every step."""
+def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, num_consts: int, num_carry: int,
+               **loop: Any) -> Any:
+    """The linearize rule: the residuals of every step are kept."""
     ins, outs = kinds_of(jaxpr, num_consts, num_carry)
     body = split_body(jaxpr, nonzero(tangents), num_consts, num_carry)
     same = run_program(body.invariant, *primals[:num_consts])
@@ -182,15 +173,6 @@ def linearize_stacked(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr:
         [*[kinds[where][i] for where, i in body.residuals], *compress(ins, body.marks)],
         [*compress(outs, body.out_marks)], **loop)
     return found[: len(outs)], spread(body.out_marks, dots)
-
-
-# `calls/reverse_loop.py` adds the rule that keeps no more carries than the parameter `checkpoint` says.
-linearize_rules: dict[str, Callable[..., Any]] = {}
-
-
-def _linearize(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
-    rule = linearize_rules.get("checkpoint") if params.get("checkpoint") and params["length"] else None
-    return (rule or linearize_stacked)(primals, tangents, **params)
 
 
 # ---- transpose: the steps in the other order; cotangents of consts are carries that grow ----
