@@ -101,46 +101,18 @@ def packed(rule: Rule, marks: Sequence[bool], found: list[bool]) -> Rule:
     return flat
 
 
-def unpacked(flat: Sequence[Any], found: list[bool]) -> tuple[Any, Any]:
-    """Outs and their tangents, from what a packed rule returned."""
-    return flat[: len(found)], spread(found, flat[len(found):])
-
-
 def _jvp(op: Op, primals: Sequence[Any], tangents: Sequence[Any], *, call_jaxpr: Any, num_consts: int, name: str,
          **rules: Any) -> Any:
     args = primals[num_consts:]
     if "jvp" in rules:
         return rules["jvp"](args, own_tangents(name, tangents, num_consts))
     if "fwd" in rules:
-        return _jvp_of_reverse(op, args, own_tangents(name, tangents, num_consts), rules)
+        return _by_reverse(push_back, op, name, args, own_tangents(name, tangents, num_consts), **rules)
     if "transpose" in rules:
         return _jvp_of_linear(jvp_flat, op, primals, tangents, call_jaxpr, num_consts, name=name, **rules)
     if "vmap" in rules and not present(tangents[:num_consts]):
         return rules["vmap"].jvp(op, call_jaxpr, primals[:num_consts], args, tangents[num_consts:], name)
     return jvp_flat(functools.partial(run, call_jaxpr), primals, tangents)
-
-
-def _jvp_of_reverse(op: Op, args: Sequence[Any], tangents: Sequence[Any], rules: dict[str, Any]) -> Any:
-    if op is custom_vjp_p:
-        raise MinijaxTypeError("jvp of a custom_vjp function: it has a reverse rule only. "
-                               "Use grad or vjp, or give the function a rule with custom_jvp.")
-    outs, residuals = rules["fwd"](args, nonzero(tangents))
-    return outs, forward_of_reverse(rules["bwd"], residuals, tangents, [typeof(x) for x in outs])
-
-
-def forward_of_reverse(bwd: Rule, residuals: Sequence[Any], tangents: Sequence[Any], out_types: Sequence[Any]) -> Any:
-    """J t from the rule for ct -> J^T ct: the transpose of the transpose."""
-    smooth = [t.differentiable for t in out_types]
-    pairs: list[Any] = []
-
-    def pull(*cts: Any) -> list[Any]:
-        found = bwd(residuals, spread(smooth, cts))
-        pairs[:] = [(ct, t) for ct, t in zip(found, tangents, strict=True) if ct is not zero and t is not zero]
-        return [ct for ct, _ in pairs]
-
-    program = stage(pull, [t for t in out_types if t.differentiable])
-    found = transpose_values(program, [Linear(v.type) for v in program.invars], [t for _, t in pairs])
-    return spread(smooth, found)
 
 
 def _jvp_of_linear(push: Rule, op: Op, primals: Sequence[Any], tangents: Sequence[Any], function: Any,
@@ -167,10 +139,7 @@ def _linearize(op: Op, primals: Sequence[Any], tangents: Sequence[Any], *, call_
     args = primals[num_consts:]
     if "fwd" in rules:
         own = own_tangents(name, tangents, num_consts)
-        outs, residuals = rules["fwd"](args, nonzero(own))
-        return outs, custom_vjp_linear_p.bind(
-            *residuals, *present(own), name=name, bwd=rules["bwd"], present=nonzero(own), residuals=len(residuals),
-            out_types=tuple([typeof(x) for x in outs]), forward=op is not custom_vjp_p)
+        return _by_reverse(custom_vjp_linear_p.bind, op, name, args, own, **rules)
     if "jvp" in rules:
         return _linearize_rule(name, rules["jvp"], args, own_tangents(name, tangents, num_consts))
     if "transpose" in rules:
@@ -196,7 +165,7 @@ def _linearize_rule(name: str, rule: Rule, primals: Sequence[Any], tangents: Seq
         raise NonlinearError(f"The jvp rule of {name} computes its output from the tangents, so it has no transpose. "
                              "Compute the output from the primals alone.")
     images = run_program(dce(program, [False] * len(found) + [True] * count), *values)
-    return unpacked([*known, *images], found)
+    return known, spread(found, images)
 
 
 def _transpose(op: Op, cts: Sequence[Any], *args: Any, call_jaxpr: Any, num_consts: int, **rules: Any) -> list[Any]:
@@ -292,11 +261,33 @@ custom_p, custom_jvp_p, custom_vjp_p, custom_vmap_p, custom_transpose_p = [
 
 # ---- the linear half of a reverse rule: it exists to be transposed ----
 
-def _linear_eval(*args: Any, name: str, bwd: Rule, present: Mask, residuals: int, out_types: Any,
-                 forward: bool) -> Any:
+def _by_reverse(push: Rule, op: Op, name: str, args: Sequence[Any], tangents: Sequence[Any], *, fwd: Rule, bwd: Rule,
+                **rules: Any) -> Any:
+    outs, residuals = fwd(args, nonzero(tangents))
+    return outs, push(*residuals, *present(tangents), name=name, bwd=bwd, present=nonzero(tangents),
+                      residuals=len(residuals), out_types=tuple([typeof(x) for x in outs]),
+                      forward=op is not custom_vjp_p)
+
+
+def push_back(*args: Any, name: str, bwd: Rule, present: Mask, residuals: int, out_types: Any, forward: bool) -> Any:
+    """J t from the rule for ct -> J^T ct: the transpose of the transpose."""
     if not forward:
-        return _jvp_of_reverse(custom_vjp_p, (), (), {})
-    found = forward_of_reverse(bwd, args[:residuals], spread(present, args[residuals:]), out_types)
+        raise MinijaxTypeError("jvp of a custom_vjp function: it has a reverse rule only. "
+                               "Use grad or vjp, or give the function a rule with custom_jvp.")
+    tangents, smooth = spread(present, args[residuals:]), [t.differentiable for t in out_types]
+    pairs: list[Any] = []
+
+    def pull(*cts: Any) -> list[Any]:
+        found = bwd(args[:residuals], spread(smooth, cts))
+        pairs[:] = [(ct, t) for ct, t in zip(found, tangents, strict=True) if ct is not zero and t is not zero]
+        return [ct for ct, _ in pairs]
+
+    program = stage(pull, [t for t in out_types if t.differentiable])
+    return spread(smooth, transpose_values(program, [Linear(v.type) for v in program.invars], [t for _, t in pairs]))
+
+
+def _linear_eval(*args: Any, out_types: Any, **params: Any) -> Any:
+    found = push_back(*args, out_types=out_types, **params)
     return [zeros_of(t) if x is zero else x for x, t in zip(found, out_types, strict=True)]
 
 

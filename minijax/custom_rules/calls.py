@@ -17,8 +17,8 @@ import numpy as np
 from minijax import pytree
 from minijax.api.arguments import canonical_argnums, flatten_values, function_name, leaf_names
 from minijax.api.boundary import explain_call
-from minijax.calls.custom import bind_custom, in_front, packed, run, unpacked
-from minijax.calls.masks import nonzero, present
+from minijax.calls.custom import bind_custom, in_front, packed, run
+from minijax.calls.masks import nonzero, present, spread
 from minijax.custom_rules.zeros import CustomVJPPrimal, SymbolicZero, shown
 from minijax.errors import MinijaxTypeError, NonlinearError, TreeError, UnexpectedTracerError
 from minijax.interpreters.batch import place_axis
@@ -294,7 +294,7 @@ class VmapRule(FlatRule):
 
         derivative = BatchedDerivative(self, marks, moving, found)
         outs = bind_custom(op, both, consts, [*args, *present(tangents)], name=name, vmap=derivative)
-        return unpacked(outs, found)
+        return outs[: len(found)], spread(found, outs[len(found):])
 
     def check(self, size: int, outs: Sequence[Any], tree: Any, marks: Sequence[bool]) -> None:
         """Results that are batched have the batch axis in front, and else what the function returns."""

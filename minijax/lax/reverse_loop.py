@@ -23,7 +23,7 @@ from minijax.calls.checkpoint import residual_atoms
 from minijax.calls.custom import custom_transpose_p
 from minijax.calls.jit import jit_p
 from minijax.calls.masks import Mask, carried, fixpoint, nonzero, only, present, readers, reads, spread
-from minijax.calls.scan import instantiated, scan_p
+from minijax.calls.scan import scan_p
 from minijax.calls.while_loop import while_p
 from minijax.interpreters.batch import batched_type
 from minijax.interpreters.evaluate import run_program
@@ -32,7 +32,7 @@ from minijax.interpreters.stage import lift_constants, stage
 from minijax.interpreters.transpose import transpose_values
 from minijax.ir.dtypes import int32
 from minijax.ir.jaxpr import Jaxpr, kept
-from minijax.ir.op import Linear, Op
+from minijax.ir.op import Linear
 from minijax.ir.types import ArrayType, zero
 from minijax.ops import arithmetic
 from minijax.ops.arithmetic import div, rem
@@ -73,13 +73,8 @@ def stretch(length: Any, slots: Any) -> Any:
 # ---- the derivative of a loop
 
 class Loop(NamedTuple):
-    """What a loop does with its body (consts, carries, x) -> (carries, y): `cond` goes on, or `length` steps.
+    """What a loop does with its body (consts, carries, x) -> (carries, y): `cond` goes on, or `length` steps."""
 
-    The op and its parameters say the same; it is asked for its forward derivative.
-    """
-
-    op: Op
-    params: tuple[tuple[str, Any], ...]
     num_consts: int
     num_carry: int
     slots: int
@@ -94,29 +89,28 @@ class Derivative:
 
     `forward`: (consts of cond, consts, init, xs) -> (carries, ys, number of steps, positions, rows)
     `along`: (residuals, tangents of marked inputs) -> tangents; `back` is its transpose
-    The residuals are what `forward` takes, the number of steps, positions and rows.  A state is the carries that
+    The residuals are consts, the first state, xs, the number of steps, positions and rows.  A state is the carries that
     are `needed` to go on: `following` gives the next, `values` what `linear` takes besides tangents.
     """
 
     def __init__(self, jaxpr: Jaxpr, loop: Loop, marks: Mask) -> None:
         first, end = loop.num_consts, loop.num_consts + loop.num_carry
         split, moving = carried(linearize_program, jaxpr, marks, first, loop.num_carry)
-        self.jaxpr, self.loop, self.linear, self.out_marks = jaxpr, loop, split.linear, split.out_nonzero
-        self.marks, self.given = marks, list(compress(marks, moving))
+        self.jaxpr, self.loop, self.linear, self.out_nonzero = jaxpr, loop, split.linear, split.out_nonzero
         self.values = only(split.known, residual_atoms(split.known, split.residuals))
         self.needed = fixpoint(lambda mask: readers(jaxpr, mask)[first:end], reads(self.values)[first:end])
         self.following = only(jaxpr, list(compress(jaxpr.outvars, self.needed)))
+        self.given = list(compress(marks, moving))
         self.counts = sum(moving[:first]), sum(moving[first:end])
         ins, self.outs = self.whole(jaxpr.in_types, end), self.whole(jaxpr.out_types, loop.num_carry)
-        self.tangents = list(compress(ins, moving))
+        self.tangents, outs = list(compress(ins, moving)), list(compress(self.outs, self.out_nonzero))
         state = list(compress(ins[first:end], self.needed))
-        inputs = [*(loop.cond.in_types[: loop.num_cond] if loop.cond else ()), *ins]
-        known = [*inputs, ArrayType((), int32), ArrayType((loop.slots + 1,), int32),
+        known = [*ins[:first], *state, *ins[end:], ArrayType((), int32), ArrayType((loop.slots + 1,), int32),
                  *[batched_type(t, loop.slots + 1) for t in state]]
-        self.num_inputs, self.width = len(inputs), len(state)
-        self.forward = stage(self.run, inputs)
-        self.along = stage(self.push, [*known, *compress(ins, marks)], "linear_loop")
-        self.back = stage(self.sweep, [*known, *compress(self.outs, self.out_marks)], "reverse_loop")
+        self.sizes = first, len(state), len(ins) - end, 1, 1, len(state)
+        self.forward = stage(self.run, [*(loop.cond.in_types[: loop.num_cond] if loop.cond else ()), *ins])
+        self.along = stage(self.push, [*known, *compress(self.tangents, self.given)], "linear_loop")
+        self.back = stage(self.sweep, [*known, *outs], "reverse_loop")
 
     def whole(self, types: Sequence[ArrayType], fixed: int) -> list[ArrayType]:
         """Types of all steps, but of the first `fixed` ones, which are no xs or ys."""
@@ -137,7 +131,7 @@ class Derivative:
 
     def run(self, *flat: Any) -> Values:
         """The loop, which keeps states as it goes."""
-        loop, width, carries = self.loop, self.width, self.loop.num_carry
+        loop, width, carries = self.loop, self.sizes[1], self.loop.num_carry
         given, consts, init, xs = split_list(flat, loop.num_cond, loop.num_consts, carries)
 
         def proceed(i: Any, mark: Any, positions: Any, *flat: Any) -> Any:
@@ -168,11 +162,22 @@ class Derivative:
         return [*flat[width:], count, positions, *flat[:width]]
 
     def push(self, *flat: Any) -> Values:
-        """Tangents of the results: those of the loop, run again."""
-        primals, _, dots = split_list(flat, self.num_inputs, 2 + self.width)
-        tangents = [*[zero] * self.loop.num_cond, *spread(self.marks, dots)]
-        outs, found = self.loop.op.jvp(primals, tangents, **dict(self.loop.params))
-        return instantiated(self.out_marks, found, outs)
+        """Tangents of the results."""
+        consts, state, xs, (count,), _, _, moving = split_list(flat, *self.sizes)
+        still = [zeros_of(t) for t, is_given in zip(self.tangents, self.given, strict=True) if not is_given]
+        consts_t, init_t, xs_t = split_list(merge_lists(self.given, still, moving), *self.counts)
+
+        def step(i: Any, *flat: Any) -> Values:
+            state, carry_t, ys_t = split_list(flat, self.sizes[1], len(init_t))
+            inputs = self.inputs(i, state, consts, xs)
+            outs = run_program(self.linear, *run_program(self.values, *inputs), *consts_t, *carry_t,
+                               *[read(self.place(i), t) for t in xs_t])
+            carry_t, y_t = split_list(outs, len(init_t))
+            return [i + 1, *run_program(self.following, *inputs), *carry_t, *self.written(i, ys_t, y_t)]
+
+        ys_t = map(zeros_of, compress(self.outs[self.loop.num_carry:], self.out_nonzero[self.loop.num_carry:]))
+        init = [np.int32(0), *state, *init_t, *ys_t]
+        return repeat(lambda i, *_: i < count, step, init, self.loop.slots)[1 + len(state):]
 
     def pull(self, i: Any, inputs: Values, cts: Values, ys_ct: Values) -> Values:
         """Cotangents of (carries, consts, xs) before step i from those after it."""
@@ -187,11 +192,10 @@ class Derivative:
 
     def sweep(self, *flat: Any) -> Values:
         """Cotangents of the marked inputs: the steps from the last to the first."""
-        inputs, (count, positions), rows, cts = split_list(flat, self.num_inputs, 2, self.width)
-        _, consts, _, xs = split_list(inputs, self.loop.num_cond, self.loop.num_consts, self.loop.num_carry)
+        consts, _, xs, (count,), (positions,), rows, cts = split_list(flat, *self.sizes)
         carry_ct, ys_ct = split_list(cts, self.counts[1])
         consts_ct, _, xs_ct = split_list(list(map(zeros_of, self.tangents)), *self.counts)
-        width, slots = self.width, math.isqrt(self.loop.slots)  # a state of the sweep itself holds all rows
+        width, slots = len(rows), math.isqrt(self.loop.slots)  # a state of the sweep itself holds all rows
 
         def onward(i: Any, *state: Any) -> Values:
             return [i + 1, *run_program(self.following, *self.inputs(i, state, consts, xs))]
@@ -217,7 +221,7 @@ class Derivative:
 
     def transpose(self, cts: Values, args: Values) -> list[Any]:
         """The transpose rule of `along`."""
-        known, types = args[: self.num_inputs + 2 + self.width], self.along.out_types
+        known, types = args[: sum(self.sizes)], self.along.out_types
         full = [zeros_of(t) if ct is zero else ct for ct, t in zip(cts, types, strict=True)]
         found = jit_p.bind(*known, *full, jaxpr=self.back, name="reverse_loop")
         return [ct if type(x) is Linear else None for x, ct in zip(args, [*known, *found], strict=True)]
@@ -228,30 +232,28 @@ derivative_of = kept(Derivative)
 
 def linearize_loop(primals: Values, tangents: Values, jaxpr: Jaxpr, loop: Loop) -> Any:
     """Run a loop so that it keeps states, and bind its linear half."""
-    tangents, count = tangents[loop.num_cond:], len(jaxpr.outvars)
+    (consts, init, xs), tangents = split_list(primals[loop.num_cond:], loop.num_consts, loop.num_carry), tangents[
+        loop.num_cond:]
     parts = derivative_of(jaxpr, loop, nonzero(tangents))
-    outs = jit_p.bind(*primals, jaxpr=parts.forward, name="loop")
-    residuals, dots = [*primals, *outs[count:]], present(tangents)
+    outs, count = jit_p.bind(*primals, jaxpr=parts.forward, name="loop"), len(jaxpr.outvars)
+    residuals, dots = [*consts, *compress(init, parts.needed), *xs, *outs[count:]], present(tangents)
     found = custom_transpose_p.bind(
         *residuals, *dots, call_jaxpr=parts.along, num_consts=0, name="linear_loop",
         linear=(False,) * len(residuals) + (True,) * len(dots), transpose=parts.transpose)
-    return outs[:count], spread(parts.out_marks, found)
+    return outs[:count], spread(parts.out_nonzero, found)
 
 
-def _while(primals: Values, tangents: Values, **params: Any) -> Any:
-    slots = params.setdefault("checkpoint", SLOTS)
-    body = params["body_jaxpr"]
-    loop = Loop(while_p, tuple(params.items()), params["body_nconsts"], len(body.outvars), slots,
-                params["cond_jaxpr"], params["cond_nconsts"])
-    return linearize_loop(primals, tangents, body, loop)
+def _while(primals: Values, tangents: Values, *, cond_jaxpr: Jaxpr, cond_nconsts: int, body_jaxpr: Jaxpr,
+           body_nconsts: int, checkpoint: int = SLOTS) -> Any:
+    loop = Loop(body_nconsts, len(body_jaxpr.outvars), checkpoint, cond_jaxpr, cond_nconsts)
+    return linearize_loop(primals, tangents, body_jaxpr, loop)
 
 
 def _scan(stacked: Callable[..., Any], primals: Values, tangents: Values, **params: Any) -> Any:
-    length = params["length"]
-    if not length or not params.get("checkpoint"):
+    length, slots = params["length"], params.get("checkpoint")
+    if not length or not slots:
         return stacked(primals, tangents, **params)
-    loop = Loop(scan_p, tuple(params.items()), params["num_consts"], params["num_carry"],
-                min(params["checkpoint"], length), length=length, reverse=params["reverse"])
+    loop = Loop(params["num_consts"], params["num_carry"], min(slots, length), None, 0, length, params["reverse"])
     return linearize_loop(primals, tangents, params["jaxpr"], loop)
 
 
