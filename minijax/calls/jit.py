@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from minijax import pytree
+from minijax.calls.masks import Mask, agreeing, front_axes, nonzero, present, spread
 from minijax.calls.names import function_name
 from minijax.config import state
 from minijax.errors import MinijaxTypeError
@@ -20,61 +21,12 @@ from minijax.interpreters.programs import jvp_program, linearize_program
 from minijax.interpreters.stage import lift_constants, stage
 from minijax.interpreters.transpose import transpose_program
 from minijax.ir.jaxpr import Jaxpr, held_programs
-from minijax.ir.op import Linear, Op
-from minijax.ir.types import ArrayType, zero
+from minijax.ir.op import Linear, Op, Rule
+from minijax.ir.types import ArrayType
 from minijax.tracing.array import Tracer, is_value
 from minijax.tracing.context import context
+from minijax.tracing.source import at_line
 from minijax.util import bounded, merge_lists, partition_list
-
-
-def program_type(*types: ArrayType, jaxpr: Jaxpr, **params: Any) -> tuple[ArrayType, ...]:
-    """Types of the results of a held program."""
-    return jaxpr.out_types
-
-
-def program_eval(*arrays: Any, jaxpr: Jaxpr, **params: Any) -> list[Any]:
-    """NumPy meaning of an op that runs its program."""
-    return run_numpy(jaxpr, arrays)
-
-
-def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, name: str) -> Any:
-    split = linearize_program(jaxpr, tuple([t is not zero for t in tangents]))
-    outs = jit_p.bind(*primals, jaxpr=split.known, name=name)
-    places = {"input": primals, "output": outs}
-    residuals = [places[where][i] for where, i in split.residuals]
-    linear_outs = jit_p.bind(*residuals, *[t for t in tangents if t is not zero], jaxpr=split.linear, name=name)
-    zeros = [zero] * split.out_nonzero.count(False)
-    return outs[: len(jaxpr.outvars)], merge_lists(split.out_nonzero, zeros, linear_outs)
-
-
-def call_rules(op: Op) -> tuple[Any, Any, Any]:
-    """jvp, transpose and batch of an op that runs its program: bind it again, to the transformed program."""
-    def jvp(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, **params: Any) -> Any:
-        program, out_nonzero = jvp_program(jaxpr, tuple([t is not zero for t in tangents]))
-        outs = op.bind(*primals, *[t for t in tangents if t is not zero], jaxpr=program, **params)
-        count = len(jaxpr.outvars)
-        zeros = [zero] * out_nonzero.count(False)
-        return outs[:count], merge_lists(out_nonzero, zeros, outs[count:])
-
-    def transpose(cts: Sequence[Any], *args: Any, jaxpr: Jaxpr, **params: Any) -> list[Any]:
-        linear = tuple([type(x) is Linear for x in args])
-        nonzero = tuple([ct is not zero for ct in cts])
-        program, out_nonzero = transpose_program(jaxpr, linear, nonzero)
-        known, _ = partition_list(linear, args)
-        outs = op.bind(*known, *[ct for ct in cts if ct is not zero], jaxpr=program, **params)
-        linear_cts = merge_lists(out_nonzero, [zero] * out_nonzero.count(False), outs)
-        return merge_lists(linear, [None] * len(known), linear_cts)
-
-    def batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, jaxpr: Jaxpr, **params: Any) -> Any:
-        program, out_axes = batch_program(jaxpr, size, tuple(axes))
-        return op.bind(*args, jaxpr=program, **params), out_axes
-
-    return jvp, transpose, batch
-
-
-def program_cost(*types: ArrayType, jaxpr: Jaxpr, **params: Any) -> int:
-    """Operations of a held program: the sum over its equations."""
-    return sum(eqn.op.cost(*[a.type for a in eqn.inputs], **eqn.params) for eqn in jaxpr.eqns)
 
 
 class CallOp(Op):
@@ -87,8 +39,66 @@ class CallOp(Op):
         return frozenset().union(*[program.effects for program in held_programs(params)])
 
 
-jit_p = CallOp("jit", type=program_type, eval=program_eval, linearize=_linearize, cost=program_cost, traits={"call"})
-jit_p.jvp, jit_p.transpose, jit_p.batch = call_rules(jit_p)
+def program_cost(*types: ArrayType, jaxpr: Jaxpr, **params: Any) -> int:
+    """Operations of a held program: the sum over its equations."""
+    return sum(eqn.op.cost(*[a.type for a in eqn.inputs], **eqn.params) for eqn in jaxpr.eqns)
+
+
+def runs(param: str) -> dict[str, Rule]:
+    """Type, NumPy meaning and cost of an op that runs the program in a parameter."""
+    return {"type": lambda *types, **params: params[param].out_types,
+            "eval": lambda *arrays, **params: run_numpy(params[param], arrays),
+            "cost": lambda *types, **params: program_cost(jaxpr=params[param])}
+
+
+def check_fit(what: str, types: Sequence[ArrayType], wanted: Sequence[ArrayType]) -> None:
+    """Raise `MinijaxTypeError` unless the types are those wanted, but for weakness."""
+    if len(types) != len(wanted) or not all([t.matches(u) for t, u in zip(types, wanted, strict=True)]):
+        raise MinijaxTypeError(f"{what} are {tuple(types)} where {tuple(wanted)} is needed{at_line()}.")
+
+
+# ---- the rules of ops that run a program on their inputs ----
+
+def call_rules(op: Op, param: str, split: Rule, lead: int = 0, **of_linear: Any) -> None:
+    """Give its rules to an op that runs a program on its inputs: it is bound again, to the transformed program.
+
+    The parameter `param` is the program, or a tuple of several, of which the first `lead` inputs choose.
+    `split(marks, **params)` makes two of it, as `Linearized` says; the linear one is bound with parameters `of_linear`.
+    """
+    def transformed(transform: Callable[..., Any], params: dict[str, Any], *args: Any) -> tuple[dict[str, Any], Mask]:
+        found, every = agreeing(transform, list(held_programs(params)), *args)
+        programs = tuple([program for program, _ in found])
+        return {**params, param: programs if lead else programs[0]}, every
+
+    def jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
+        params, every = transformed(jvp_program, params, nonzero(tangents[lead:]))
+        outs = op.bind(*primals, *present(tangents), **params)
+        return outs[: len(every)], spread(every, outs[len(every):])
+
+    def linearize(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
+        known, linear, places, every = split(nonzero(tangents[lead:]), **params)
+        outs = op.bind(*primals, **{**params, param: known})
+        at = {"input": primals[lead:], "output": outs}
+        residuals = [at[where][i] for where, i in places]
+        images = op.bind(*primals[:lead], *residuals, *present(tangents), **{**params, param: linear, **of_linear})
+        return outs[: len(every)], spread(every, images)
+
+    def transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
+        linear = tuple([type(x) is Linear for x in args[lead:]])
+        params, every = transformed(transpose_program, params, linear, nonzero(cts))
+        known, _ = partition_list(linear, args[lead:])
+        outs = op.bind(*args[:lead], *known, *present(cts), **params)
+        return [None] * lead + merge_lists(linear, [None] * len(known), spread(every, outs))
+
+    def batch(size: int, args: Sequence[Any], axes: Sequence[int | None], **params: Any) -> Any:
+        params, every = transformed(batch_program, params, size, tuple(axes[lead:]))
+        return op.bind(*args, **params), front_axes(every)
+
+    op.jvp, op.linearize, op.transpose, op.batch = jvp, linearize, transpose, batch
+
+
+jit_p = CallOp("jit", **runs("jaxpr"), traits={"call"})
+call_rules(jit_p, "jaxpr", lambda marks, *, jaxpr, name: linearize_program(jaxpr, marks))
 
 
 # ---- programs of Python functions ----

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minijax.calls.jit import jit_p
+from minijax.calls.masks import nonzero, present, spread
 from minijax.config import state
 from minijax.interpreters.dual import LinearTape
 from minijax.interpreters.evaluate import base_trace
@@ -17,7 +18,7 @@ from minijax.interpreters.transpose import transpose_program, transpose_tape
 from minijax.ir.jaxpr import Jaxpr, Literal, Var
 from minijax.ir.types import zero
 from minijax.tracing.context import context
-from minijax.util import bounded, merge_lists
+from minijax.util import bounded
 
 SMALL = 16
 # Keyed by the tape's equations with numbers for variables, the types, and which cotangents are not zero.
@@ -30,19 +31,19 @@ def pull_tape(tape: LinearTape, cts: Sequence[Any]) -> list[Any]:
     eager = context.trace is base_trace and state.evaluator == "xla" and not state.jax_debug_nans
     if not eager or not 1 < len(eqns) <= SMALL or any(["custom" in eqn.op.traits for eqn in eqns]):
         return transpose_tape(tape, cts)
-    nonzero = tuple([ct is not zero for v, ct in zip(outs, cts, strict=True) if v is not zero])
+    needed = [ct for v, ct in zip(outs, cts, strict=True) if v is not zero]
+    marks = nonzero(needed)
     shape, scalars = _shape(tape, outs)
     try:
-        found = _programs.get((shape, nonzero))
+        found = _programs.get((shape, marks))
     except TypeError:  # a parameter that cannot be hashed
         return transpose_tape(tape, cts)
     if found is None:
         program, linear = _opened(tape, outs)
-        found = bounded(_programs, (shape, nonzero), transpose_program(program, linear, nonzero))
-    given = [ct for v, ct in zip(outs, cts, strict=True) if v is not zero and ct is not zero]
+        found = bounded(_programs, (shape, marks), transpose_program(program, linear, marks))
     residuals = [value for _, value, _ in tape.captured.values()]
-    pulled = jit_p.bind(*residuals, *scalars, *given, jaxpr=found[0], name="pull_back")
-    return merge_lists(found[1], [zero] * found[1].count(False), pulled)
+    pulled = jit_p.bind(*residuals, *scalars, *present(needed), jaxpr=found[0], name="pull_back")
+    return spread(found[1], pulled)
 
 
 def _shape(tape: LinearTape, outs: Sequence[Any]) -> tuple[Any, list[Any]]:
@@ -71,4 +72,4 @@ def _opened(tape: LinearTape, outs: Sequence[Any]) -> tuple[Jaxpr, tuple[bool, .
         known.extend(new for new, old in zip(inputs, eqn.inputs, strict=True) if new is not old)
         eqns.append(eqn.replace(inputs=inputs))
     linear = (False,) * len(known) + (True,) * len(tape.invars)
-    return Jaxpr((), (), [*known, *tape.invars], eqns, [v for v in outs if v is not zero]), linear
+    return Jaxpr((), (), [*known, *tape.invars], eqns, present(outs)), linear

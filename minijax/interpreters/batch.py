@@ -89,20 +89,20 @@ def place_axis(x: Any, size: int, axis: int | None, wanted: int) -> Any:
 
 @kept
 def batch_program(jaxpr: Jaxpr, size: int, axes: tuple[int | None, ...],
-                  force: tuple[bool, ...] | None = None) -> tuple[Jaxpr, tuple[int | None, ...]]:
-    """The program on batches, and the batch axes of its outputs: 0, or None where not batched.
+                  force: tuple[bool, ...] | None = None) -> tuple[Jaxpr, tuple[bool, ...]]:
+    """The program on batches, and which of its outputs are batched, with their axes in front.
 
     Outputs marked in `force` are batched in any case.
     """
-    out_axes: list[int | None] = []
+    out_batched: list[bool] = []
 
     def batched(*args: Any) -> list[Any]:
         outs, found = batch_flat(lambda *xs: run_program(jaxpr, *xs), size, args, axes)
         must = force or (False,) * len(outs)
-        out_axes.extend(None if axis is None and not forced else 0 for axis, forced in zip(found, must, strict=True))
-        return [x if wanted is None else place_axis(x, size, axis, wanted)
-                for x, axis, wanted in zip(outs, found, out_axes, strict=True)]
+        out_batched.extend(axis is not None or forced for axis, forced in zip(found, must, strict=True))
+        return [place_axis(x, size, axis, 0) if wanted else x
+                for x, axis, wanted in zip(outs, found, out_batched, strict=True)]
 
     in_types = [t if axis is None else batched_type(t, size, axis)
                 for t, axis in zip(jaxpr.in_types, axes, strict=True)]
-    return stage(batched, in_types, jaxpr.debug_name), tuple(out_axes)
+    return stage(batched, in_types, jaxpr.debug_name), tuple(out_batched)

@@ -93,8 +93,8 @@ def transpose_values(jaxpr: Jaxpr, args: Sequence[Any], cts: Sequence[Any]) -> l
 def transpose_program(jaxpr: Jaxpr, linear: tuple[bool, ...], nonzero: tuple[bool, ...],
                       force: tuple[bool, ...] | None = None) -> tuple[Jaxpr, tuple[bool, ...]]:
     """The program (non-linear inputs, non-zero output cotangents) -> non-zero cotangents of the linear
-    inputs, and which of the linear inputs those are.  Inputs marked in `force` always have one."""
-    known_types, _ = partition_list(linear, jaxpr.in_types)
+    inputs, and which of the linear inputs those are; those marked in `force` always have one."""
+    known_types, linear_types = partition_list(linear, jaxpr.in_types)
     _, ct_types = partition_list(nonzero, jaxpr.out_types)
     out_nonzero: list[bool] = []
 
@@ -102,8 +102,9 @@ def transpose_program(jaxpr: Jaxpr, linear: tuple[bool, ...], nonzero: tuple[boo
         known, cts = iter(flat[: len(known_types)]), iter(flat[len(known_types):])
         args = [Linear(v.type) if is_linear else next(known) for v, is_linear in zip(jaxpr.invars, linear, strict=True)]
         found = transpose_values(jaxpr, args, [next(cts) if is_nonzero else zero for is_nonzero in nonzero])
-        _, linear_cts = partition_list(linear, forced(force, found, jaxpr.in_types))
-        out_nonzero.extend(ct is not zero for ct in linear_cts)
-        return [ct for ct in linear_cts if ct is not zero]
+        _, linear_cts = partition_list(linear, found)
+        full = forced(force, linear_cts, linear_types)
+        out_nonzero.extend(ct is not zero for ct in full)
+        return [ct for ct in full if ct is not zero]
 
     return stage(transposed, [*known_types, *ct_types], jaxpr.debug_name), tuple(out_nonzero)

@@ -10,7 +10,6 @@ from minijax import pytree
 from minijax.api.boundary import boundary
 from minijax.calls.cond import cond_p, taken_branch
 from minijax.calls.jit import check_outputs
-from minijax.calls.reverse_loop import SLOTS
 from minijax.calls.while_loop import while_p
 from minijax.config import state
 from minijax.errors import ConcretizationTypeError, MinijaxTypeError, MinijaxValueError
@@ -19,6 +18,7 @@ from minijax.ir.types import ArrayType
 from minijax.lax.carries import (Types, applied, check_carry, check_function, check_trees, check_types, described,
                                  flat_values, made_once, retyped, settled, traced, with_common_captures)
 from minijax.lax.loops import scan
+from minijax.lax.reverse_loop import SLOTS
 from minijax.ops.comparison import lt, ne
 from minijax.ops.conversion import convert_element_type
 from minijax.ops.families import add, at_line

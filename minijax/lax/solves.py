@@ -77,17 +77,9 @@ def _open(traced: Traced) -> Function:
 
 def _transposed(traced: Traced, count: int) -> Traced:
     """The transpose of a traced function of `count` leaves that returns as many of the same types."""
-    linear = (False,) * len(traced.captured) + (True,) * count
-    program, nonzero = transpose_program(traced.jaxpr, linear, (True,) * count)
-    in_types = traced.jaxpr.in_types[len(traced.captured):]
-
-    def call(*flat: Any) -> list[Any]:
-        outs = iter(run_program(program, *flat))
-        return [next(outs) if n else zeros_of(t) for n, t in zip(nonzero, in_types, strict=True)]
-
-    full = program if all(nonzero) else trace_function(
-        call, program.in_types, pytree.structure(((0,) * len(program.in_types), {})), no_static, ()).jaxpr
-    return Traced(full, traced.captured, traced.out_tree)
+    linear, every = (False,) * len(traced.captured) + (True,) * count, (True,) * count
+    program, _ = transpose_program(traced.jaxpr, linear, every, every)
+    return Traced(program, traced.captured, traced.out_tree)
 
 
 def _solver(name: str, function: Function, matvec: Function, types: Sequence[ArrayType], tree: Any,
