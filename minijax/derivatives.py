@@ -74,9 +74,9 @@ def _jacobian(name: str, fun: Function, argnums: Any, has_aux: bool, holomorphic
     @functools.wraps(fun)
     def jacobian_fun(*args: Any, **kwargs: Any) -> Any:
         numbers = canonical_argnums(name, argnums, len(args))
-        call = Arguments(name, fun, args, kwargs, numbers, ())
+        call = Arguments(name, fun, args, kwargs, numbers)
         check_inexact(call, holomorphic, allow_int)
-        result, aux = compute(lambda *xs: call.apply(xs), [args[n] for n in numbers])
+        result, aux = compute(lambda *xs: call.apply(xs, {}), [args[n] for n in numbers])
         if not isinstance(argnums, (tuple, list)):
             result = pytree.map(lambda row: row[0], result, is_leaf=lambda x: isinstance(x, _Row))
         else:

@@ -142,7 +142,7 @@ def test_keyword_arguments_are_named():
 def test_jvp():
     with mistake(MinijaxTypeError, "takes tuples of primals and tangents", "jvp(f, (x,), (t,))"):
         mj.jvp(double, 1.0, 1.0)
-    with mistake(TreeError, "tangents[0]", "missing ['a'], unexpected ['b']"):
+    with mistake(TreeError, "pytrees differ at tangents[0]:", "missing ['a'], unexpected ['b']"):
         mj.jvp(lambda p: p, ({"a": 1.0},), ({"b": 1.0},))
     with mistake(TreeError, "expected a tuple of 2, got a tuple of 1"):
         mj.jvp(lambda p, q: p, (1.0, 2.0), (1.0,))

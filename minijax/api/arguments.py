@@ -49,6 +49,8 @@ def spread(who: str, option: str, prefix: Any, whole: str, tree: Any, is_entry: 
     >>> spread("vmap of f", "in_axes", (0, 1), "arguments", ("x", ["y", "z"]), lambda x: type(x) is int, "ints")
     [0, 1, 1]
     """
+    if is_entry(prefix):
+        return [prefix] * len(pytree.leaves(tree))
     try:
         found = pytree.broadcast_prefix(prefix, tree, is_leaf=is_entry)
     except TreeError as error:

@@ -37,17 +37,22 @@ class FlatFunction:
         self.has_aux = has_aux
 
     def __call__(self, *leaves: Any) -> list[Any]:
-        out, aux = self.call.apply_leaves(leaves), None
+        out = self.call.apply_leaves(leaves)
         if self.has_aux:
             out, aux = split_aux(self.call, out)
         outs, self.out_tree = pytree.flatten(out)
-        check_outputs(f"{self.call.transform}: {function_name(self.call.function)}", outs, self.out_tree,
-                      "Leave it out; grad, jvp and vjp hand on other data with has_aux=True.")
+        if not all(map(is_value, outs)):
+            check_outputs(f"{self.call.transform}: {function_name(self.call.function)}", outs, self.out_tree,
+                          "Leave it out; grad, jvp and vjp hand on other data with has_aux=True.")
+        if not self.has_aux:
+            return outs
         aux_leaves, self.aux_tree = pytree.flatten(aux)
         return [*outs, *aux_leaves]
 
     def split(self, outs: list[Any]) -> tuple[list[Any], Any]:
         """The leaves of the result, and the auxiliary data (None without `has_aux`)."""
+        if not self.has_aux:
+            return outs, None
         count = self.out_tree.num_leaves
         return outs[:count], self.aux_tree.unflatten(outs[count:])
 
@@ -98,7 +103,10 @@ def as_tangent(t: Any, primal: Any) -> Any:
 
 def matches(x: Any, type: ArrayType) -> bool:
     """Whether `x` is a value of the shape and dtype of `type`."""
-    return is_value(x) and (typeof(x).shape, typeof(x).dtype) == (type.shape, type.dtype)
+    if not is_value(x):
+        return False
+    own = typeof(x)
+    return own.shape == type.shape and own.dtype == type.dtype
 
 
 def describe(x: Any) -> str:
@@ -108,7 +116,8 @@ def describe(x: Any) -> str:
 
 def match_tangents(call: Arguments, tangents: Sequence[Any]) -> list[Any]:
     """Leaves of the tangents of a call, checked against its arguments'; `zero` for those without derivative."""
-    return match(call.who, "tangent", "argument", (tuple(tangents), {}), call.tree, call.types(), call.names)
+    tree = call.tree.children()[0]  # that of the positional arguments, the only ones
+    return match(call.who, "tangent", "argument", tuple(tangents), tree, call.types(), call.names)
 
 
 def match_cotangents(flat: FlatFunction, types: Sequence[ArrayType], cotangents: Any) -> list[Any]:
@@ -217,7 +226,7 @@ def _gradient(name: str, fun: Callable[..., Any], argnums: int | Sequence[int], 
         @functools.wraps(function)
         def gradient(*args: Any, **kwargs: Any) -> Any:
             numbers = canonical_argnums("grad", argnums, len(args))
-            call = Arguments("grad", function, args, kwargs, numbers, ()).checked()
+            call = Arguments("grad", function, args, kwargs, numbers).checked()
             value, aux, grads = _value_and_gradient(call, has_aux, holomorphic, allow_int)
             grads = grads if isinstance(argnums, tuple) else grads[0]
             first = grads if name == "grad" else as_result(value)

@@ -15,7 +15,7 @@ from minijax.tracing.array import is_value, typeof
 class Arguments:
     """One call of a function under a transformation: `leaves` and `tree` of the arguments that move.
 
-    `positions` and `keywords` say which arguments move (all, if they are not given); the rest is fixed.
+    `positions` and `keywords` say which arguments move; the rest is fixed.  Without `positions` all of them move.
     The tree is that of a pair: the tuple of moving positional arguments, the dict of those by keyword.
     """
 
@@ -23,14 +23,17 @@ class Arguments:
 
     def __init__(self, transform: str, function: Callable[..., Any], args: Sequence[Any],
                  kwargs: dict[str, Any] | None = None, positions: Sequence[int] | None = None,
-                 keywords: Collection[str] | None = None) -> None:
+                 keywords: Collection[str] = ()) -> None:
         self.transform = transform
         self.function = function
         self.args = args
         self.kwargs = kwargs or {}
-        self.positions = range(len(args)) if positions is None else positions
-        self.keywords = self.kwargs.keys() if keywords is None else keywords
-        moving = tuple([args[n] for n in self.positions]), {k: self.kwargs[k] for k in self.keywords}
+        self.positions = positions
+        self.keywords = keywords
+        if positions is None:
+            moving = tuple(args), self.kwargs
+        else:
+            moving = tuple([args[n] for n in positions]), {k: self.kwargs[k] for k in keywords}
         self.leaves, self.tree = pytree.flatten(moving)
 
     @property
@@ -41,8 +44,10 @@ class Arguments:
     @property
     def fixed(self) -> tuple[tuple[Any, type, Any], ...]:
         """Place, type and value of what does not move: a key, if it can be hashed.  (1, 1.0 and True are equal.)"""
+        if self.positions is None:
+            return ()
         by_position = [(n, x) for n, x in enumerate(self.args) if n not in self.positions]
-        by_name = [(k, self.kwargs[k]) for k in sorted(self.kwargs.keys() - self.keywords)]
+        by_name = [(k, self.kwargs[k]) for k in sorted(self.kwargs) if k not in self.keywords]
         return tuple([(where, type(x), x) for where, x in (*by_position, *by_name)])
 
     def types(self) -> tuple[ArrayType, ...]:
@@ -51,22 +56,26 @@ class Arguments:
 
     def names(self) -> list[str]:
         """What the leaves are called in messages: `argument params['w'][2]`."""
+        every = self.positions is None
         names = argument_names(self.function, len(self.args))
-        trees = [(names[n], self.args[n]) for n in self.positions]
-        trees += [(k, self.kwargs[k]) for k in sorted(self.keywords)]
+        trees = [(names[n], self.args[n]) for n in (range(len(self.args)) if every else self.positions)]
+        trees += [(k, self.kwargs[k]) for k in sorted(self.kwargs if every else self.keywords)]
         return [f"argument {leaf}" for name, tree in trees for leaf in leaf_names(name, tree)]
 
     def checked(self) -> Arguments:
         """These arguments; raises `MinijaxTypeError` for the first leaf that is no array and no scalar."""
-        check_leaves(self.who, self.names, self.leaves)
+        if not all(map(is_value, self.leaves)):
+            check_leaves(self.who, self.names, self.leaves)
         return self
 
-    def apply(self, moving: Sequence[Any], keywords: dict[str, Any] | None = None) -> Any:
+    def apply(self, moving: Sequence[Any], keywords: dict[str, Any]) -> Any:
         """Call the function with other values of the arguments that move."""
+        if self.positions is None:
+            return self.function(*moving, **keywords)
         args = list(self.args)
         for n, x in zip(self.positions, moving, strict=True):
             args[n] = x
-        return self.function(*args, **{**self.kwargs, **(keywords or {})})
+        return self.function(*args, **{**self.kwargs, **keywords})
 
     def apply_leaves(self, leaves: Sequence[Any]) -> Any:
         """Call the function with other leaves."""
