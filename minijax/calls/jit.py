@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from minijax import pytree
+from minijax.calls.arguments import Arguments, check_outputs
 from minijax.calls.masks import Mask, agreeing, front_axes, nonzero, present, spread
 from minijax.calls.names import function_name
 from minijax.config import state
@@ -23,7 +24,7 @@ from minijax.interpreters.transpose import transpose_program
 from minijax.ir.jaxpr import Jaxpr, held_programs
 from minijax.ir.op import Linear, Op, Rule
 from minijax.ir.types import ArrayType
-from minijax.tracing.array import Tracer, is_value
+from minijax.tracing.array import Tracer
 from minijax.tracing.context import context
 from minijax.tracing.source import at_line
 from minijax.util import bounded, merge_lists, partition_list
@@ -117,7 +118,7 @@ class Traced(NamedTuple):
 
 
 class TraceCache:
-    """Programs of one function, keyed by input types, tree, static arguments and the meaning of settings.
+    """Programs of one function, keyed by input types, tree, fixed arguments and the meaning of settings.
 
     Bounded; safe under threads (at worst two threads trace the same function).  A program that
     captured somebody's tracer is never kept.
@@ -126,13 +127,12 @@ class TraceCache:
     def __init__(self) -> None:
         self.programs: dict[Any, Traced] = {}
 
-    def get(self, function: Callable[..., Any], types: tuple[ArrayType, ...], in_tree: Any, static: Any,
-            arg_names: Callable[[], Sequence[str]]) -> Traced:
-        """The program of `function(*static.merge(args))`, traced on first need."""
-        key = types, in_tree, static, state.token, context.trace.axis_sizes()
+    def get(self, call: Arguments, types: tuple[ArrayType, ...]) -> Traced:
+        """The program of the function called, for leaves of these types; traced on first need."""
+        key = types, call.tree, call.fixed, state.token, context.trace.axis_sizes()
         found = self.programs.get(key)
         if found is None:
-            found = trace_function(function, types, in_tree, static, arg_names())
+            found = trace_function(call, types)
             if not any([isinstance(c, Tracer) for c in found.captured]):
                 bounded(self.programs, key, found, 1024)
         return found
@@ -149,31 +149,18 @@ def trace_cache(function: Callable[..., Any]) -> TraceCache:
         return TraceCache()
 
 
-def trace_function(function: Callable[..., Any], types: Sequence[ArrayType], in_tree: Any, static: Any,
-                   arg_names: Sequence[str]) -> Traced:
-    """Trace a function of pytrees at the given leaf types."""
+def trace_function(call: Arguments, types: Sequence[ArrayType]) -> Traced:
+    """Trace a function of pytrees for leaves of the given types; `call` tells the rest."""
     out_trees = []
 
     def flat(*leaves: Any) -> list[Any]:
-        args, kwargs = static.restore(*in_tree.unflatten(leaves))
-        outs, tree = pytree.flatten(function(*args, **kwargs))
-        check_outputs(function, outs, tree)
+        outs, tree = pytree.flatten(call.apply_leaves(leaves))
+        check_outputs(f"The function {function_name(call.function)}", outs, tree)
         out_trees.append(tree)
         return outs
 
-    closed, captured = lift_constants(stage(flat, types, function_name(function), arg_names))
+    closed, captured = lift_constants(stage(flat, types, function_name(call.function), call.names()))
     return Traced(closed, captured, out_trees[0])
-
-
-def check_outputs(function: Callable[..., Any], outs: Sequence[Any], tree: Any) -> None:
-    """Raise `MinijaxTypeError` unless every leaf of a function's result is an array or a scalar."""
-    for number, x in enumerate(outs):
-        if not is_value(x):
-            path = pytree.leaves_with_path(tree.unflatten(outs))[number][0]
-            raise MinijaxTypeError(
-                f"The function {function_name(function)} returned {x!r} of type {type(x).__name__} at "
-                f"result{pytree.keystr(path)}. Traced functions return pytrees of arrays and scalars: leave it out, "
-                "or return it from a plain function around this one.")
 
 
 def call_traced(traced: Traced, leaves: Sequence[Any], name: str, inline: bool) -> Any:

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from minijax import pytree
-from minijax.api.arguments import canonical_argnums, flatten_values, function_name, leaf_names
+from minijax.api.arguments import canonical_argnums
 from minijax.api.boundary import explain_call
+from minijax.calls.arguments import Arguments
 from minijax.calls.custom import bind_custom, in_front, packed, run
 from minijax.calls.masks import nonzero, present, spread
+from minijax.calls.names import argument_names, function_name, leaf_names
 from minijax.custom_rules.zeros import CustomVJPPrimal, SymbolicZero, shown
 from minijax.errors import MinijaxTypeError, NonlinearError, TreeError, UnexpectedTracerError
 from minijax.interpreters.batch import place_axis
@@ -43,9 +45,8 @@ class Call:
         self.numbers = canonical_argnums(self.name, custom.nondiff_argnums, len(args)) if custom.nondiff_argnums else ()
         self.fixed = tuple([args[n] for n in self.numbers])
         self.moving = [n for n in range(len(args)) if n not in self.numbers]
-        chosen = [args[n] for n in self.moving]
-        self.leaves, self.in_tree = flatten_values(type(custom).__name__, custom.fun, chosen, None, self.moving)
-        self.in_types = [typeof(x) for x in self.leaves]
+        given = Arguments(type(custom).__name__, custom.fun, args, {}, self.moving).checked()
+        self.leaves, self.in_types, self.in_tree = given.leaves, given.types(), given.tree.children()[0]
         self.linear = [n % len(args) for n in custom.linear_argnums]
         self.out_tree: Any = None
         self.out_types: Sequence[ArrayType] | None = None
@@ -147,15 +148,14 @@ class Call:
         if ct_tree != tree:
             raise TreeError(f"{self.rule_named(rule)} returned a cotangent of structure {ct_tree} for argument "
                             f"{number}, which has structure {tree}.")
-        names = leaf_names(self.custom.fun, [tree.unflatten(leaves)], None, [number])
+        names = leaf_names(argument_names(self.custom.fun, number + 1)[number], tree.unflatten(leaves))
         return [self.derivative(c, t, rule, "a cotangent", f"argument {number} ({name}), which has")
                 for c, t, name in zip(leaves, types, names, strict=True)]
 
 
 def leaf_path(tree: Any, number: int) -> str:
     """Where in a result of structure `tree` a leaf is: `result['w'][2]`."""
-    paths = pytree.leaves_with_path(tree.unflatten(range(tree.num_leaves)))
-    return f"result{pytree.keystr(paths[number][0])}"
+    return leaf_names("result", tree.unflatten(range(tree.num_leaves)))[number]
 
 
 class FlatRule:

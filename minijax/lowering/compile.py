@@ -46,12 +46,10 @@ def compile_function(function: Any, options: Any) -> Any:
 
 def trace_call(function: Any, options: Any, args: Any, kwargs: Any) -> tuple[Traced, list[Array]]:
     """The program for a call, and the call's leaves as Arrays."""
-    dynamic, static = options.split(args, kwargs)
-    leaves, in_tree = pytree.flatten(dynamic)
-    arrays = [x if isinstance(x, Array) else Array(x if hasattr(x, "dtype") else jax.numpy.asarray(x)) for x in leaves]
-    types = tuple([typeof(x) for x in arrays])
-    names = options.argument_names(function, args, kwargs)
-    return trace_cache(function).get(function, types, in_tree, static, names), arrays
+    call = options.arguments("jit", function, args, kwargs)
+    arrays = [x if isinstance(x, Array) else Array(x if hasattr(x, "dtype") else jax.numpy.asarray(x))
+              for x in call.leaves]
+    return trace_cache(function).get(call, tuple([typeof(x) for x in arrays])), arrays
 
 
 def with_nan_check(jitted: Any, reference: Any, options: Any) -> Any:
