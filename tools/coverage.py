@@ -18,7 +18,6 @@ import minijax.custom_rules
 import minijax.numpy  # noqa: F401  (installs the backend)
 import minijax.ops
 from minijax.ir.op import Op, ops
-from minijax.lowering.eager import program_evaluators
 from minijax.lowering.table import rules as lowerings
 from minijax.testing import check_op
 from tests.checker_samples import CASES, checks_of, few, held_samples, samples_by_op, variants_of
@@ -68,7 +67,7 @@ def structure() -> dict[str, tuple[str, ...]]:
     """By op: its rules, its lowering, and whether cases compare it with JAX."""
     found = {}
     for op in listed_ops():
-        lowering = "yes" if op in lowerings or op in program_evaluators else "-"
+        lowering = "yes" if op in lowerings else "-"
         compared = "yes" if any(case.op is op for case in CASES) else "own tests"
         found[op.name] = (*[mark(op, rule) for rule in RULES], lowering, compared)
     return found
