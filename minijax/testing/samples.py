@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -167,7 +168,7 @@ def _finite(op: Op, count: int, dtype: Any) -> Sample | None:
 # ---- variants of a sample ----
 
 def variants(op: Op, sample: Sample) -> Iterator[tuple[str, Sample]]:
-    """Like samples of other dtypes, and, of an elementwise op, of no axes and with a scalar beside arrays."""
+    """Like samples of other dtypes; of an elementwise op, of no axes, and with a scalar or one row beside arrays."""
     if any(t.dtype.name == "float32" for t in sample.types) and not sample.holds_programs:
         for name, changed in (("bfloat16", sample.cast({"float32": ml_dtypes.bfloat16})), ("complex", turned(sample))):
             if accepted(op, changed):
@@ -176,8 +177,8 @@ def variants(op: Op, sample: Sample) -> Iterator[tuple[str, Sample]]:
         if any(np.ndim(x) for x in sample.args):
             yield "0-d", dataclasses.replace(sample, args=tuple(map(scalar_of, sample.args)))
         if len({np.shape(x) for x in sample.args}) == 1 < len(sample.args) and np.ndim(sample.args[0]):
-            for i in range(len(sample.args)):
-                args = [scalar_of(x) if i == j else x for j, x in enumerate(sample.args)]
+            for i, part in itertools.product(range(len(sample.args)), (scalar_of, row_of)):
+                args = [part(x) if i == j else x for j, x in enumerate(sample.args)]
                 if accepted(op, mixed := dataclasses.replace(sample, args=tuple(args))):
                     yield "broadcast", mixed
 
@@ -185,6 +186,11 @@ def variants(op: Op, sample: Sample) -> Iterator[tuple[str, Sample]]:
 def scalar_of(x: Any) -> Any:
     """The first element of an array; a scalar as it is."""
     return np.asarray(x).reshape(-1)[0] if np.ndim(x) else x
+
+
+def row_of(x: Any) -> Any:
+    """The first row of an array, as an array whose first axis has size 1."""
+    return np.asarray(x)[:1]
 
 
 def turned(sample: Sample) -> Sample:
