@@ -257,6 +257,7 @@ def custom_op(name: str) -> Op:
 
 custom_p, custom_jvp_p, custom_vjp_p, custom_vmap_p, custom_transpose_p = [
     custom_op(f"custom_{kind}call") for kind in ("", "jvp_", "vjp_", "vmap_", "transpose_")]
+custom_vjp_p.traits |= {"reverse only"}
 
 
 # ---- the linear half of a reverse rule: it exists to be transposed ----
@@ -297,6 +298,8 @@ def _linear_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
 
 def _linear_transpose(cts: Sequence[Any], *args: Any, bwd: Rule, present: Mask, residuals: int,
                       **params: Any) -> list[Any]:
+    if any(isinstance(x, Linear) for x in args[:residuals]):
+        raise NonlinearError("A rule for reverse mode is linear in cotangents alone, not in what its fwd rule saved.")
     _, wanted = partition_list(present, bwd(args[:residuals], cts))
     linear = [ct if isinstance(x, Linear) else None for ct, x in zip(wanted, args[residuals:], strict=True)]
     return [None] * residuals + linear

@@ -1,7 +1,7 @@
 """How ops that compute differ from `jax.lax`: elementwise ops, reductions, sorts, special functions, bit generators.
 
 A rule takes jax values and the op's parameters and gives a jax value, or several.
-Functions of `jax.lax` that do not take rank-0 operands among others get them broadcast.
+Functions of `jax.lax` that take equal shapes only get their operands broadcast.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from minijax.ir import dtypes
@@ -19,26 +20,29 @@ from minijax.ops.sorting import sort_p
 
 
 def _broadcasting(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function of equal shapes take rank-0 operands too."""
+    """Make a function of equal shapes take scalars and axes of size 1 too."""
     def of_equal_shapes(*values: Any, **params: Any) -> Any:
-        shapes = {jnp.shape(x) for x in values}
-        if len(shapes) == 1:
-            return function(*values, **params)
-        shape = max(shapes, key=len)
-        return function(*[x if jnp.shape(x) else lax.broadcast(x, shape) for x in values], **params)
+        shape = np.broadcast_shapes(*map(jnp.shape, values))
+        return function(*[_repeated(x, shape) for x in values], **params)
 
     return of_equal_shapes
 
 
+def _repeated(x: Any, shape: tuple[int, ...]) -> Any:
+    if jnp.shape(x) == shape:
+        return x
+    return lax.broadcast_in_dim(x, shape, range(len(shape) - jnp.ndim(x), len(shape)))
+
+
 def _clamp(low: Any, x: Any, high: Any) -> Any:
-    return lax.clamp(low, x, high) if jnp.shape(x) else _broadcasting(lax.clamp)(low, x, high)
+    scalars = jnp.shape(low) == jnp.shape(high) == ()
+    return lax.clamp(low, x, high) if scalars else _broadcasting(lax.clamp)(low, x, high)
 
 
 def _select_n(which: Any, *cases: Any) -> Any:
-    shape = max([jnp.shape(x) for x in (which, *cases)], key=len)
-    if jnp.shape(cases[0]) == shape and len({jnp.shape(x) for x in cases}) == 1:
-        return lax.select_n(which, *cases)
-    return lax.select_n(which, *[x if jnp.shape(x) else lax.broadcast(x, shape) for x in cases])
+    shape = np.broadcast_shapes(*map(jnp.shape, (which, *cases)))
+    selector = _repeated(which, shape) if jnp.shape(which) else which
+    return lax.select_n(selector, *[_repeated(x, shape) for x in cases])
 
 
 def _round(x: Any, rounding_method: int) -> Any:

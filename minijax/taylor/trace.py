@@ -97,7 +97,7 @@ def fitted(x: Any, value: Any) -> Any:
     """A coefficient in the shape of the value; `zero` for a value that has no derivative."""
     if x is zero or not typeof(value).differentiable:
         return zero
-    return x if shape_of(x) == shape_of(value) else broadcast_in_dim(x, shape_of(value), ())
+    return broadcast_in_dim(x, shape_of(value), range(len(shape_of(x))))
 
 
 # ---- the rule of every op
