@@ -10,15 +10,15 @@ from collections.abc import Callable
 from typing import Any
 
 from minijax import checkpoint_policies, pytree
-from minijax.api.arguments import check_callable, check_leaves, function_name
+from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
 from minijax.calls.checkpoint import checkpoint_p
 from minijax.calls.jit import trace_cache
+from minijax.calls.names import function_name
 from minijax.calls.static import JitOptions
 from minijax.errors import MinijaxTypeError
 from minijax.inspect.residuals import print_saved_residuals, saved_residuals
 from minijax.ops.memory import Offloadable, name_value
-from minijax.tracing.array import is_value, typeof
 
 __all__ = ["Offloadable", "checkpoint", "checkpoint_name", "checkpoint_policies", "print_saved_residuals", "remat",
            "saved_residuals"]
@@ -50,7 +50,7 @@ def checkpoint(fun: Callable[..., Any] | None = None, *, prevent_cse: bool = Tru
                                "of minijax.checkpoint_policies, or a function (op, *types, **params) -> bool.")
     if not isinstance(prevent_cse, bool):
         raise MinijaxTypeError(f"checkpoint of {function_name(fun)}: prevent_cse is a bool, got {prevent_cse!r}.")
-    return _checkpointed(fun, JitOptions(fun, static_argnums, static_argnames), policy, prevent_cse)
+    return _checkpointed(fun, JitOptions.of(fun, static_argnums, static_argnames), policy, prevent_cse)
 
 
 def _checkpointed(fun: Callable[..., Any], options: JitOptions, policy: Any, prevent_cse: bool) -> Callable[..., Any]:
@@ -59,14 +59,10 @@ def _checkpointed(fun: Callable[..., Any], options: JitOptions, policy: Any, pre
     @boundary
     @functools.wraps(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        dynamic, static = options.split(args, kwargs)
-        leaves, in_tree = pytree.flatten(dynamic)
-        names = options.argument_names(fun, args, kwargs)
-        if not all(map(is_value, leaves)):
-            check_leaves(f"checkpoint of {function_name(fun)}", names(), leaves)
-        traced = programs.get(fun, tuple([typeof(x) for x in leaves]), in_tree, static, names)
-        outs = checkpoint_p.bind(*traced.captured, *leaves, jaxpr=traced.jaxpr, policy=policy, prevent_cse=prevent_cse,
-                                 differentiated=False)
+        call = options.arguments("checkpoint", fun, args, kwargs).checked()
+        traced = programs.get(call, call.types())
+        outs = checkpoint_p.bind(*traced.captured, *call.leaves, jaxpr=traced.jaxpr, policy=policy,
+                                 prevent_cse=prevent_cse, differentiated=False)
         return traced.out_tree.unflatten(outs)
 
     return checkpointed

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from minijax import pytree
-from minijax.api.arguments import (canonical_argnums, check_callable, check_inexact, flatten_values, function_name,
-                                   split_args)
+from minijax.api.arguments import canonical_argnums, check_callable, check_inexact
 from minijax.api.boundary import boundary
-from minijax.api.differentiate import (FlatFunction, as_result, as_tangent, grad, jvp, linearize_with_aux,
-                                       match_cotangents, match_tangents, vjp)
+from minijax.api.differentiate import (FlatFunction, as_result, as_tangent, grad, jvp, match_cotangents,
+                                       match_tangents, pull_back, vjp)
+from minijax.api.trace import as_types
 from minijax.api.vmap import vmap
+from minijax.calls.arguments import Arguments
+from minijax.calls.names import function_name
 from minijax.errors import MinijaxTypeError
 from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.stage import stage
@@ -72,9 +74,9 @@ def _jacobian(name: str, fun: Function, argnums: Any, has_aux: bool, holomorphic
     @functools.wraps(fun)
     def jacobian_fun(*args: Any, **kwargs: Any) -> Any:
         numbers = canonical_argnums(name, argnums, len(args))
-        check_inexact(name, fun, args, numbers, holomorphic, allow_int)
-        chosen, restore = split_args(args, numbers)
-        result, aux = compute(lambda *xs: fun(*restore(xs), **kwargs), chosen)
+        call = Arguments(name, fun, args, kwargs, numbers)
+        check_inexact(call, holomorphic, allow_int)
+        result, aux = compute(lambda *xs: call.apply(xs, {}), [args[n] for n in numbers])
         if not isinstance(argnums, (tuple, list)):
             result = pytree.map(lambda row: row[0], result, is_leaf=lambda x: isinstance(x, _Row))
         else:
@@ -198,9 +200,8 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
     (Array(3., dtype=float32, weak_type=True),)
     """
     check_callable("linear_transpose", fun)
-    leaves, in_tree = pytree.flatten(tuple(primals))
-    types = [getattr(x, "type", None) or typeof(x) for x in leaves]
-    flat = FlatFunction("linear_transpose", fun, in_tree)
+    call = Arguments("linear_transpose", fun, primals)
+    types, flat = as_types(call), FlatFunction(call)
     jaxpr = stage(flat, types, function_name(fun))
 
     @boundary
@@ -208,7 +209,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: Any = 
         cts = match_cotangents(flat, jaxpr.out_types, cotangents)
         found = transpose_values(jaxpr, [Linear(t) for t in types], cts)
         full = [zeros_of(t) if ct is zero else ct for t, ct in zip(types, found, strict=True)]
-        return in_tree.unflatten(map(as_result, full))
+        return call.tree.unflatten(map(as_result, full))[0]
 
     return transposed
 
@@ -223,15 +224,14 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     Array(6., dtype=float32, weak_type=True)
     """
     check_callable("linearize", fun)
-    leaves, in_tree = flatten_values("linearize", fun, primals)
-    flat = FlatFunction("linearize", fun, in_tree, has_aux)
-    linear = [typeof(x).differentiable for x in leaves]
-    outs, tape, aux = linearize_with_aux(flat, leaves, linear)
+    call = Arguments("linearize", fun, primals).checked()
+    pull, aux = pull_back(call, has_aux)
+    flat, linear, outs, tape = pull.flat, pull.linear, pull.outs, pull.tape
     jaxpr = tape.to_jaxpr(function_name(fun))
 
     @boundary
     def derivative(*tangents: Any) -> Any:
-        found = match_tangents("linearize", fun, primals, tangents, leaves, in_tree)
+        found = match_tangents(call, tangents)
         values = iter(run_program(jaxpr, *[t for t, is_linear in zip(found, linear, strict=True) if is_linear]))
         full = [as_tangent(zero if t is zero else next(values), x) for x, t in zip(outs, tape.outs, strict=True)]
         return flat.out_tree.unflatten(full)

@@ -1,4 +1,4 @@
-"""Samples for the rule checker: the cases of tests/cases, without their oracles, by op."""
+"""Samples for the rule checker, by op: the cases of tests/cases, without their oracles, and those of other ops."""
 
 import dataclasses
 import importlib
@@ -7,26 +7,45 @@ import pkgutil
 import ml_dtypes
 import numpy as np
 
-import minijax
-import minijax.numpy as jnp
 import tests.cases
-from minijax import config, lax
-from minijax.testing import Sample, harvest
-from minijax.testing.checks import CHECKS
+from minijax.testing import Sample
+from minijax.testing.report import CHECKS
+from minijax.testing.samples import over_axis
+from minijax.ops import special
 from minijax.ops.arithmetic import nextafter_p
+from minijax.ops.generators import rng_bit_generator_p
 from minijax.ops.conversion import bitcast_convert_type_p, convert_element_type_p, reduce_precision_p
+from minijax.ops.solving import cholesky_update_p
 from minijax.ops.spectral import eigh_p
 from tests.cases import array
+from tests.checker_programs import callback_samples, collective_samples, held_samples, key_samples
 
+LONG = (special.igamma_p, special.igammac_p, special.igamma_grad_a_p, special.random_gamma_grad_p)  # to compile
 BITS = (bitcast_convert_type_p, nextafter_p)  # to rounding, every result would be right
 CASES = [case for module in pkgutil.iter_modules(tests.cases.__path__, "tests.cases.")
          for case in importlib.import_module(module.name).CASES]
+
+
+def drawn_from_first(keys):
+    """What a batch of keys draws: all from its first key, which alone moves on."""
+    key, bits = rng_bit_generator_p.eval(keys[0], **{**WORDS, "shape": (3, *WORDS["shape"])})
+    return np.concatenate([key[None], keys[1:]]), bits
+
+
+WORDS = {"shape": (2,), "dtype": np.dtype("uint32"), "algorithm": "default"}
+FROM_FIRST_KEY = Sample((array((3, 4), "uint32", 0, 99),), WORDS, around=over_axis("keys", 3), loops=False,
+                        meaning=drawn_from_first)
 
 
 def sample_of(case):
     """A case as a sample."""
     return Sample(case.args, case.params, case.smooth, case.rtol, getattr(case, "wrt", None),
                   getattr(case, "loops", True))
+
+
+def upper(t):
+    """The direction along which a triangular factor can move, of a matrix; any, of a vector."""
+    return np.triu(t) if np.ndim(t) == 2 else t
 
 
 def symmetric(sample):
@@ -59,6 +78,11 @@ def samples_by_op():
     for op in BITS:
         samples[op] = [dataclasses.replace(sample, rtol=0.0) for sample in samples[op]]
     samples[eigh_p] = [symmetric(each) if each.args[0].dtype == np.float32 else each for each in samples[eigh_p]]
+    samples[cholesky_update_p] = [dataclasses.replace(each, wrt=None, smooth=True, along=upper)
+                                  if each.args[0].ndim == 2 else each for each in samples[cholesky_update_p]]
+    for op in (special.zeta_p, special.igamma_grad_a_p, special.random_gamma_grad_p):  # JAX has no derivative of these
+        samples[op] = [dataclasses.replace(sample, wrt=(1,)) for sample in samples[op]]
+    samples[rng_bit_generator_p].append(FROM_FIRST_KEY)
     samples[convert_element_type_p] += [
         Sample((array((2, 3)),), {"new_dtype": dtype, "weak_type": False})
         for dtype in (np.dtype("float32"), np.dtype("complex64"), np.dtype(ml_dtypes.bfloat16))]
@@ -74,7 +98,6 @@ CONVENTIONS = {
     "nextafter": ({"kinks"}, "no derivative"),
     "reduce_window_max": ({"complex"}, "derivatives of real numbers only"),
     "reduce_window_min": ({"complex"}, "derivatives of real numbers only"),
-    "rng_bit_generator": ({"empty batch"}, "draws from the key of the first example"),
     "sign": ({"complex"}, "no derivative, not even of complex numbers"),
     "stop_gradient": ({"kinks"}, "no derivative"),
     "svd": ({"complex"}, "singular vectors have any phase"),
@@ -97,39 +120,7 @@ def variants_of(op):
     return tuple({"bfloat16", "complex", "0-d", "broadcast"} - left_out(op))
 
 
-# ---- ops that hold programs: harvested
-
-X = array((3,), "float64")
-
-
-@minijax.custom_jvp
-def cubed(x):
-    return x ** 3
-
-
-cubed.defjvp(lambda primals, tangents: (primals[0] ** 3, 3 * primals[0] ** 2 * tangents[0]))
-
-PROGRAMS = (
-    (lambda x: minijax.jit(lambda y: jnp.sin(y) * x)(2.0 * x), X),
-    (lambda x: lax.cond(x[0] > 0, jnp.sin, lambda y: y * x[1], x), X),
-    (lambda x: lax.cond(x[0] < 0, jnp.sin, lambda y: y * x[1], x), X),
-    (lambda i, x: lax.switch(i, [jnp.sin, lambda y: y * y, lambda y: y[::-1]], x), np.int32(1), X),
-    (lambda x: lax.scan(lambda c, a: (c * jnp.cos(a), c + a), x[0], x), X),
-    (lambda x: lax.scan(lambda c, a: (c * a, (c, jnp.sin(a))), x, np.array([0.7, 1.0, 0.5]), reverse=True), X),
-    (lambda x: lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, jnp.sin(s[1]) * 2.0), (0, x)), X),
-    (lambda x: minijax.checkpoint(lambda y: jnp.sin(jnp.sin(y)))(x), X),
-    (lambda x: cubed(x), X),
-    (lambda x: lax.custom_linear_solve(lambda v: 3.0 * v, x, lambda f, b: b / 3.0, symmetric=True), X),
-    (lambda x: lax.reduce((x, jnp.sin(x)), (1.0, 0.0), lambda a, b: (a[0] * b[0], a[1] + b[1]), (0,)), X),
-)
-
-
-def held_samples():
-    """Samples of the ops that hold programs, by op."""
-    found = {}
-    with config.override("jax_enable_x64", True), config.override("evaluator", "numpy"):
-        for function, *args in PROGRAMS:
-            for op, sample in harvest(function, *args):
-                if sample.holds_programs:
-                    found.setdefault(op, []).append(sample)
-    return found
+def all_samples():
+    """Some samples of every op: those of its cases, or else those made for it alone."""
+    of_cases = {op: few(samples, 2 if op in LONG else 4) for op, samples in samples_by_op().items()}
+    return of_cases | held_samples() | collective_samples() | callback_samples() | key_samples()

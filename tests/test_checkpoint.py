@@ -270,7 +270,7 @@ def test_captured_values_are_differentiated():
 def test_offloaded_values_lie_in_the_memory_of_the_host():
     policy = minijax.checkpoint_policies.offload_dot_with_no_batch_dims("device", "pinned_host")
     _, pull = minijax.vjp(minijax.checkpoint(network(Ours), policy=policy), W, V, X)
-    kinds = {value.value.sharding.memory_kind for _, value, _ in pull.tape.trace.captured.values()
+    kinds = {value.value.sharding.memory_kind for _, value, _ in pull.tape.captured.values()
              if value.shape in ((2, 5), (2, 3))}
     assert kinds == {"pinned_host"}
 
@@ -309,7 +309,7 @@ def test_errors_of_policies(call, kind, words):
 
 def held_bytes(pull):
     """Bytes of the arrays that a vjp function holds."""
-    return sum(np.asarray(value).nbytes for _, value, _ in pull.tape.trace.captured.values())
+    return sum(np.asarray(value).nbytes for _, value, _ in pull.tape.captured.values())
 
 
 @pytest.mark.parametrize("make", [

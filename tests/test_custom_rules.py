@@ -18,25 +18,10 @@ from minijax.errors import (JaxprSyntaxError, MinijaxTypeError, MinijaxValueErro
 from minijax.interpreters.evaluate import run_program
 from minijax.language import from_json, parse, to_json
 from minijax.testing import Mismatch, check_rules
+from tests.kits import KITS, close, on_numpy  # noqa: F401
 
 X = np.float32([0.5, -1.25, 2.0])
 M = np.stack([X, 2 * X])
-KITS = ((mj, jnp), (jax, jjnp))
-
-
-@pytest.fixture(autouse=True)
-def on_numpy():
-    """The NumPy evaluator compiles nothing; tests of compiled programs say so."""
-    with config.override("evaluator", "numpy"):
-        yield
-
-
-def close(ours, theirs):
-    """Two trees of arrays agree."""
-    ours, theirs = mj.tree.leaves(ours), jax.tree.leaves(theirs)
-    assert len(ours) == len(theirs)
-    for x, y in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=1e-5, atol=1e-5)
 
 
 # ---- functions to try, made for either library ----

@@ -16,17 +16,21 @@ from minijax.ops.families import mul_p, unary
 from minijax.ops.indexing import gather_p
 from minijax.test_util import check_grads, check_jvp, check_vjp
 from minijax.testing import Mismatch, Sample, check_op, generated_samples, harvest
-from minijax.testing.checks import CHECKS
-from tests.checker_samples import checks_of, few, held_samples, samples_by_op, variants_of
+from minijax.testing.report import CHECKS
+from tests.checker_programs import with_rules
+from tests.checker_samples import all_samples, checks_of, variants_of
+from tools import coverage
 
-SAMPLES = {op: few(samples, 4) for op, samples in samples_by_op().items()} | held_samples()
+SAMPLES = all_samples()
+ROWS = coverage.rows_in(coverage.PAGE.read_text(encoding="utf-8"))
 CHEAP = tuple(name for name in CHECKS if name != "backend")
 
 
 @pytest.mark.parametrize("op", SAMPLES, ids=str)
 def test_every_rule_of_every_op(op):
-    check_op(op, SAMPLES[op], checks=checks_of(op, CHEAP), with_variants=variants_of(op))
-    check_op(op, SAMPLES[op][:1], checks=checks_of(op, ("backend",)), with_variants=False)
+    report = check_op(op, SAMPLES[op], checks=checks_of(op, CHEAP), with_variants=variants_of(op))
+    report.proofs += check_op(op, SAMPLES[op][:1], checks=checks_of(op, ("backend",)), with_variants=False).proofs
+    assert coverage.cells(op, SAMPLES[op], report) == ROWS[op.name][1:-2], "python -m tools.coverage --write"
 
 
 # ---- samples made up and harvested
@@ -120,6 +124,27 @@ def test_a_wrong_kink_is_seen(own_op):
     kink = [Sample((np.zeros(2, np.float32),), smooth=False)]
     failure, = check_op(op, kink, checks=("kinks",), with_variants=False, raise_error=False).failures
     assert failure.rule == "jvp" and "kink" in failure.message
+
+
+# ---- functions whose own rules contradict the function
+
+CONTRADICTIONS = {
+    "jvp": with_rules(jnp.sin, jvp=(lambda xs, ts: (jnp.sin(xs[0]), jnp.sin(xs[0]) * ts[0]),)),
+    "fwd": with_rules(jnp.sin, vjp=(lambda x: (jnp.cos(x), x), lambda x, ct: (jnp.cos(x) * ct,))),
+    "bwd": with_rules(jnp.sin, vjp=(lambda x: (jnp.sin(x), x), lambda x, ct: (-jnp.cos(x) * ct,))),
+    "vmap": with_rules(jnp.sin, vmap=lambda size, batched, x: (jnp.sin(x[::-1]), batched[0])),
+    "transpose": with_rules(lambda x: 3.0 * x, transpose=(lambda ct: 2.0 * ct,)),
+    "lowering": with_rules(jnp.sin, lowering=(lambda x: jax.numpy.cos(x),)),
+}
+BLAMED = {"fwd": "jvp", "bwd": "jvp", "vmap": "batch", "lowering": "eval or lowering"}
+
+
+@pytest.mark.parametrize("rule", CONTRADICTIONS)
+def test_contradictory_rules_are_caught(rule):
+    with config.override("jax_enable_x64", True), config.override("evaluator", "numpy"):
+        (op, sample), = harvest(CONTRADICTIONS[rule], np.array([0.5, 1.0, 2.0]))
+    failures = check_op(op, [sample], raise_error=False).failures
+    assert BLAMED.get(rule, rule) in {failure.rule for failure in failures}
 
 
 # ---- check_grads

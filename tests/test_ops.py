@@ -14,13 +14,13 @@ import tests.cases
 from minijax import config
 from minijax.ir.op import RULES, Linear, ops
 from minijax.ir.types import ArrayType
-from minijax.lowering.table import rules as lowerings
+from minijax.lowering.table import apply_rule, rules as lowerings
 from minijax.ops.arithmetic import neg_p
 from minijax.ops.elementwise import sin_p
 from minijax.ops.families import mul_p
 from tests.cases import array, cases
 from tests.op_checks import (CHECKS, check_batch, check_eval, check_jvp, check_lowering, check_numerically, check_type,
-                             check_vjp)
+                             check_vjp, close)
 
 for package in (minijax.ops, minijax.calls):
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
@@ -71,7 +71,7 @@ def test_every_rule_exists_or_is_undeclared_on_purpose(op):
 
 @pytest.mark.parametrize("op", FIRST_ORDER, ids=str)
 def test_every_op_has_a_lowering_and_a_case(op):
-    assert op in lowerings, f"'{op}' has no line in minijax/lowering/table_*.py"
+    assert op in lowerings, f"'{op}' is no function of jax.lax, and has no line in minijax/lowering/table_*.py"
     if op.name not in ELSEWHERE and not op.traits & {"collective", "host"}:
         assert any(case.op is op for case in CASES), f"'{op}' has no line in tests/cases/"
 
@@ -80,6 +80,19 @@ def test_every_op_has_a_lowering_and_a_case(op):
 def test_cost_is_a_number_of_operations(case):
     cost = case.op.cost(*[ArrayType(np.shape(x), np.asarray(x).dtype) for x in case.args], **case.params)
     assert isinstance(cost, int) and cost >= 0
+
+
+def test_lowerings_of_elementwise_ops_repeat_axes_of_size_one():
+    """All in one program, the first operand one row and the last one column; their rules are checked elsewhere."""
+    found = [(case, [x[:1] if i == 0 else x[..., :1] if i == len(case.args) - 1 else x
+                     for i, x in enumerate(map(np.asarray, case.args))])
+             for case in CASES if "elementwise" in case.op.traits and len(case.args) > 1
+             and len({np.shape(x) for x in case.args}) == 1 and np.ndim(case.args[0])]
+    assert {"add", "select_n", "clamp", "complex", "pow", "threefry2x32"} <= {case.op.name for case, _ in found}
+    compiled = jax.jit(lambda args: [apply_rule(case.op, xs, case.params) for (case, _), xs in zip(found, args)])
+    for (case, args), outs in zip(found, compiled([args for _, args in found]), strict=True):
+        for out, expected in zip(outs, case.op.eval(*args, **case.params), strict=True):
+            close(out, expected, case.rtol, str(case))
 
 
 # ---- the checks see wrong rules

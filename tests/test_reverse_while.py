@@ -308,7 +308,7 @@ def test_steps_computed_again(slots, counted):
 def held(function, x):
     """Bytes of the arrays that a vjp function holds."""
     _, pull = minijax.vjp(function, x)
-    return sum(np.asarray(value).nbytes for _, value, _ in pull.tape.trace.captured.values())
+    return sum(np.asarray(value).nbytes for _, value, _ in pull.tape.captured.values())
 
 
 def test_memory_depends_on_the_slots_alone():

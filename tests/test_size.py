@@ -71,7 +71,8 @@ def test_a_long_function_is_reported(tmp_path):
 
 
 @pytest.mark.parametrize("name, ceiling, what", [
-    ("tracing__m", size_table.KERNEL_CEILING, "the kernel"), ("ops__m", size_table.OPS_CEILING, "ops/")])
+    ("tracing__m", size_table.KERNEL_CEILING, "the kernel"),
+    ("lowering__table_m", size_table.KERNEL_CEILING, "the kernel"), ("ops__m", size_table.OPS_CEILING, "ops/")])
 def test_a_large_floor_is_reported(tmp_path, name, ceiling, what):
     files = {f"{name}{i}": body(500) for i in range(ceiling // 500)}
     assert broken(planted(tmp_path, **files)) == []

@@ -1,9 +1,10 @@
 """Linear solves and roots, differentiated by their equations: as in JAX, and never through the solver."""
 
+import functools
+
 import jax
 import jax.numpy as jjnp
 import numpy as np
-import pytest
 from error_checks import mistake
 
 import minijax as mj
@@ -13,27 +14,14 @@ from minijax.errors import MinijaxTypeError, NonlinearError, TreeError
 from minijax.interpreters.evaluate import run_program
 from minijax.language import same_program
 from minijax.language import from_json, parse, to_json
+from tests import kits
+from tests.kits import KITS, on_numpy  # noqa: F401
 
 RNG = np.random.default_rng(0)
 A = (RNG.normal(size=(3, 3)) + 4 * np.eye(3)).astype(np.float32)
 B = RNG.normal(size=3).astype(np.float32)
 AS, BS = np.stack([A, A.T + 1, 2 * A]), np.stack([B, -B, 2 * B])
-KITS = ((mj, jnp), (jax, jjnp))
-
-
-@pytest.fixture(autouse=True)
-def on_numpy():
-    """The NumPy evaluator compiles nothing; the test of compiled programs says so."""
-    with config.override("evaluator", "numpy"):
-        yield
-
-
-def close(ours, theirs):
-    """Two trees of arrays agree."""
-    ours, theirs = mj.tree.leaves(ours), jax.tree.leaves(theirs)
-    assert len(ours) == len(theirs)
-    for x, y in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=2e-4, atol=1e-4)
+close = functools.partial(kits.close, rtol=2e-4, atol=1e-4)
 
 
 def inverse(num, a):

@@ -1,7 +1,8 @@
 """The coverage matrix op x interpreter, as the page docs/coverage.md.
 
-    python -m tools.coverage            print the page
-    python -m tools.coverage --write    run the rule checker over every op, and write the page
+    python -m tools.coverage            run the rule checker over every op, and print the page
+    python -m tools.coverage --write    write it to docs/
+    python -m tools.coverage --times    print the CPU seconds of the checks, op by op, slowest first
 
 The head of the page says what its columns mean.
 """
@@ -11,6 +12,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import minijax.calls
@@ -18,22 +21,37 @@ import minijax.custom_rules
 import minijax.numpy  # noqa: F401  (installs the backend)
 import minijax.ops
 from minijax.ir.op import Op, ops
-from minijax.lowering.eager import program_evaluators
-from minijax.lowering.table import rules as lowerings
-from minijax.testing import check_op
-from tests.checker_samples import CASES, checks_of, few, held_samples, samples_by_op, variants_of
+from minijax.testing import Report, Sample, check_op
+from minijax.testing.proofs import standing
+from tests.checker_samples import CASES, all_samples, checks_of, variants_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "coverage.md"
-RULES = ("type", "eval", "jvp", "linearize", "transpose", "batch", "dce", "cost")
-COLUMNS = ("op", *RULES, "lowering", "against JAX", "checked")
-HEAD = """# Which op has which rule
+RULES = ("type", "eval", "jvp", "linearize", "transpose", "batch", "dce", "cost", "lowering")
+COLUMNS = ("op", *RULES, "against JAX", "checks", "proven")
+HEAD = """# Which op has which rule, proven
 
-Every op, and what each interpreter does with it: `yes`, the op has the rule; `own`, it has one where others make do
-with what is derived; `derived`, the interpreter makes it of another rule (linearize of jvp); `-`, the op declares that
-it has none. *against JAX* says whether cases in `tests/cases` compare it with JAX's function, or tests of its own do;
-*checked* counts the checks of `minijax.testing.check_op` that it passes: type, NumPy meaning against the lowering, jvp
-against differences and at kinks, <u, J v> against <transposed J u, v>, vmap against a loop, vmap of jvp against jvp of
-vmap, programs against eager calls.  Written by `python -m tools.coverage --write`.
+Every op, and what each interpreter does with it: `proven`, the op's rule (or, of linearize and dce, what is derived)
+ran in a check of `minijax.testing.check_op` that passed and sees it wrong.  Else the op has no such rule by its nature:
+
+| | |
+| --- | --- |
+| `no floats` | operands or results are integers, bools or keys, which have no derivative |
+| `no operands` | there is nothing to differentiate or to batch |
+| `not linear` | the op is linear in none of its operands, so it is in no linear program to transpose |
+| `other ops` | its derivative is made of other ops, which are transposed |
+| `refused` | its rule says why there is none: a `while` may run as long as its values say |
+| `reverse only` | a `custom_vjp` function has a reverse rule and no other, as in JAX |
+| `zero` | the derivative is zero on purpose, though the op is not constant |
+| `of batches` | a collective has no meaning for one example; batches over its axis are proven against one in NumPy |
+| `unknown function` | nothing is known of the derivative of a callback, and the rule says so |
+| `draws anew` | the result is no function of the operands |
+| `none in JAX` | JAX has no derivative of this decomposition either |
+| `Python function` | its rules are functions in Python, whose operations nobody counts |
+
+*against JAX* says whether cases in `tests/cases` compare it with JAX's function, or tests of its own do; *checks*
+counts those that it passes, and *proven* how often a rule was: type, NumPy meaning against the lowering, jvp against
+differences and at kinks, <u, J v> against <transposed J u, v>, vmap against a loop, vmap of jvp against jvp of vmap,
+programs against eager calls, effects.  Written by `python -m tools.coverage --write`.
 
 """
 
@@ -56,47 +74,62 @@ def rule_module(op: Op) -> bool:
     return getattr(op.type, "__module__", "").startswith("minijax")
 
 
-def mark(op: Op, rule: str) -> str:
-    """What the matrix says of one rule of an op."""
-    if rule in ("linearize", "dce"):
-        other = "derived" if rule == "linearize" and op.has("jvp") else "yes" if rule == "dce" else "-"
-        return "own" if getattr(op, rule) is not None else other
-    return "yes" if op.has(rule) else "-"
+def against_jax(op: Op) -> str:
+    """Whether cases compare the op with JAX's function."""
+    return "yes" if any(case.op is op for case in CASES) else "own tests"
 
 
-def structure() -> dict[str, tuple[str, ...]]:
-    """By op: its rules, its lowering, and whether cases compare it with JAX."""
-    found = {}
+def report_of(op: Op, samples: Sequence[Sample]) -> Report:
+    """The checker's report; raises `RuleError` if the op does not pass a check."""
+    return check_op(op, samples, checks=checks_of(op), with_variants=variants_of(op))
+
+
+def cells(op: Op, samples: Sequence[Sample], report: Report) -> tuple[str, ...]:
+    """The op's line, but for its counts."""
+    return (*standing(op, samples, report.proofs).values(), against_jax(op))
+
+
+def lines() -> Iterator[tuple[str, ...]]:
+    """The page's lines, each checked as it comes."""
+    samples = all_samples()
     for op in listed_ops():
-        lowering = "yes" if op in lowerings or op in program_evaluators else "-"
-        compared = "yes" if any(case.op is op for case in CASES) else "own tests"
-        found[op.name] = (*[mark(op, rule) for rule in RULES], lowering, compared)
-    return found
+        report = report_of(op, samples.get(op, ()))
+        yield (f"`{op}`", *cells(op, samples.get(op, ()), report), str(report.passed.total()),
+               str(report.proofs.total()))
 
 
-def checked() -> dict[str, str]:
-    """By op: how many checks it passes; raises `RuleError` if it does not pass one."""
-    load_all()
-    samples = {op: few(found, 4) for op, found in samples_by_op().items()} | held_samples()
-    return {op.name: str(sum(check_op(op, found, checks=checks_of(op), with_variants=variants_of(op)).passed.values()))
-            for op, found in samples.items()}
-
-
-def page(counts: dict[str, str]) -> str:
+def page(rows: Iterable[tuple[str, ...]]) -> str:
     """The page's text."""
-    rows = [(f"`{name}`", *cells, counts.get(name, "-")) for name, cells in structure().items()]
-    lines = [COLUMNS, ["---"] * len(COLUMNS), *rows]
-    return HEAD + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    return HEAD + "\n".join(f"| {' | '.join(line)} |" for line in (COLUMNS, ["---"] * len(COLUMNS), *rows)) + "\n"
 
 
-def counts_in(text: str) -> dict[str, str]:
-    """The last column of a page, by op."""
-    rows = [line.strip("| \n").split(" | ") for line in text.splitlines() if line.startswith("| `")]
-    return {row[0].strip("`"): row[-1] for row in rows}
+def rows_in(text: str) -> dict[str, tuple[str, ...]]:
+    """The lines of a page, by op."""
+    rows = [tuple(line.strip("| \n").split(" | ")) for line in text.splitlines() if line.startswith("| `")]
+    return {row[0].strip("`"): row for row in rows if len(row) == len(COLUMNS)}
+
+
+def times() -> Iterator[tuple[float, Op]]:
+    """The CPU seconds that each op's checks take."""
+    for op, samples in all_samples().items():
+        start = time.process_time()
+        report_of(op, samples)
+        yield time.process_time() - start, op
+
+
+def main(options: Sequence[str]) -> None:
+    """Print or write the page, or print the times."""
+    load_all()
+    if "--times" in options:
+        for seconds, op in sorted(times(), key=lambda pair: -pair[0]):
+            print(f"{seconds:6.2f} s  {op}")
+        return
+    text = page(lines())
+    if "--write" in options:
+        PAGE.write_text(text, encoding="utf-8")
+    else:
+        print(text)
 
 
 if __name__ == "__main__":
-    if "--write" in sys.argv[1:]:
-        PAGE.write_text(page(checked()), encoding="utf-8")
-    else:
-        print(page(counts_in(PAGE.read_text(encoding="utf-8"))))
+    main(sys.argv[1:])

@@ -1,16 +1,15 @@
-"""Arguments of transformations: argnums, leaves, and the checks that name what is wrong."""
+"""What transformations are told of arguments and results: functions, argnums, prefix trees; checked by name."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from minijax import pytree
-from minijax.calls.names import function_name, leaf_names
-from minijax.errors import MinijaxTypeError, MinijaxValueError
+from minijax.calls.arguments import Arguments
+from minijax.errors import MinijaxTypeError, MinijaxValueError, TreeError
 from minijax.ir import dtypes
-from minijax.tracing.array import Array, is_value, typeof
 
 
 def check_callable(transform: str, function: Any) -> None:
@@ -40,48 +39,40 @@ def canonical_argnums(transform: str, argnums: Any, count: int) -> tuple[int, ..
     return canonical
 
 
-def flatten_values(transform: str, function: Any, args: Sequence[Any], kwargs: dict[str, Any] | None = None,
-                   positions: Sequence[int] | None = None) -> tuple[list[Any], Any]:
-    """Leaves of positional arguments, or of (args, kwargs); each checked to be an array or a scalar."""
-    leaves, tree = pytree.flatten(tuple(args) if kwargs is None else (tuple(args), kwargs))
-    for x in leaves:
-        if not isinstance(x, (Array, float, int)) and not is_value(x):
-            raise_not_a_value(transform, function, args, kwargs, positions)
-    return leaves, tree
+def spread(who: str, option: str, prefix: Any, whole: str, tree: Any, is_entry: Callable[[Any], bool],
+           entries: str) -> list[Any]:
+    """The entry of an option for each leaf of `tree`, of which the option is a pytree prefix.
+
+    `is_entry` tells an entry from a subtree; `whole` and `entries` say in words what the tree and its entries
+    are.  Raises `TreeError` for what is no prefix, and `MinijaxTypeError` for a leaf that is no entry.
+
+    >>> spread("vmap of f", "in_axes", (0, 1), "arguments", ("x", ["y", "z"]), lambda x: type(x) is int, "ints")
+    [0, 1, 1]
+    """
+    if is_entry(prefix):
+        return [prefix] * len(pytree.leaves(tree))
+    try:
+        found = pytree.broadcast_prefix(prefix, tree, is_leaf=is_entry)
+    except TreeError as error:
+        raise TreeError(f"{who}: {option} is no prefix of the {whole}: {error} "
+                        f"It holds {entries}, each for all that is in its place.") from None
+    for entry in found:
+        if not is_entry(entry):
+            raise MinijaxTypeError(f"{who}: {option} holds {entries}, got {entry!r} in {prefix!r}.")
+    return found
 
 
-def raise_not_a_value(transform: str, function: Any, args: Sequence[Any], kwargs: dict[str, Any] | None = None,
-                      positions: Sequence[int] | None = None) -> None:
-    """Raise `MinijaxTypeError` for the first leaf that is no array."""
-    names = [f"argument {name}" for name in leaf_names(function, args, kwargs, positions)]
-    check_leaves(f"{transform} of {function_name(function)}", names, pytree.leaves((tuple(args), kwargs or {})))
-
-
-def check_leaves(who: str, names: Sequence[str], leaves: Sequence[Any],
-                 accepts: Callable[[Any], bool] = is_value) -> None:
-    """Raise `MinijaxTypeError` for the first leaf that is no array, by its name."""
-    for name, x in zip(names, leaves, strict=True):
-        if not accepts(x):
-            raise MinijaxTypeError(f"{who}: {name} is {x!r} of type {type(x).__name__}, not an array or a scalar. "
-                                   "Close over it, or mark it static.")
-
-
-def check_inexact(transform: str, function: Any, args: Sequence[Any], argnums: Sequence[int], holomorphic: bool,
-                  allow_int: bool) -> None:
-    """Raise `MinijaxTypeError` for an argument that has no derivative of the kind asked for."""
-    raise_not_a_value(transform, function, [args[n] for n in argnums], positions=argnums)
-    for position in argnums:
-        for number, x in enumerate(pytree.leaves(args[position])):
-            dtype = typeof(x).dtype
-            if dtypes.is_float(dtype) and not holomorphic:
-                continue
-            if dtypes.is_complex(dtype) and (holomorphic or transform != "jacfwd"):
-                continue
-            if allow_int and not holomorphic and not dtypes.is_inexact(dtype) and not dtypes.is_key(dtype):
-                continue
-            name = leaf_names(function, args)[len(pytree.leaves(args[:position])) + number]
-            raise MinijaxTypeError(f"{transform} of {function_name(function)}: argument {name} has dtype {dtype}, "
-                                   + _needed(dtype, holomorphic))
+def check_inexact(call: Arguments, holomorphic: bool, allow_int: bool) -> None:
+    """Raise `MinijaxTypeError` for a leaf that has no derivative of the kind asked for."""
+    for number, type in enumerate(call.checked().types()):
+        dtype = type.dtype
+        if dtypes.is_float(dtype) and not holomorphic:
+            continue
+        if dtypes.is_complex(dtype) and (holomorphic or call.transform != "jacfwd"):
+            continue
+        if allow_int and not holomorphic and not dtypes.is_inexact(dtype) and not dtypes.is_key(dtype):
+            continue
+        raise MinijaxTypeError(f"{call.who}: {call.names()[number]} has dtype {dtype}, " + _needed(dtype, holomorphic))
 
 
 def _needed(dtype: Any, holomorphic: bool) -> str:
@@ -92,14 +83,3 @@ def _needed(dtype: Any, holomorphic: bool) -> str:
                 "results are real.")
     return ("which has no derivative. Convert it with .astype('float32') or pass a float such as 1.0, or "
             "allow_int=True for zero gradients.")
-
-
-def split_args(args: Sequence[Any], argnums: Sequence[int]) -> tuple[list[Any], Callable[[Sequence[Any]], list[Any]]]:
-    """The arguments at `argnums`, and a function that puts others in their places."""
-    def restore(chosen: Sequence[Any]) -> list[Any]:
-        full = list(args)
-        for n, x in zip(argnums, chosen, strict=True):
-            full[n] = x
-        return full
-
-    return [args[n] for n in argnums], restore

@@ -25,19 +25,16 @@ def boundary(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
-        except MinijaxError as error:
-            raise shown(error)
         except Exception as error:
-            better = explain(error, function, args, kwargs)
-            if better is not None:
-                raise better from None
-            raise shown(error)
+            raise shown(error, explain(error, function, args, kwargs))
 
     return call
 
 
 def explain(error: Exception, function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> MinijaxError | None:
     """Our own error for an exception that a wrong call, or a call of JAX on a tracer, is to blame for."""
+    if isinstance(error, MinijaxError):
+        return None
     if "__jax_array__" in str(error):
         return TracerArrayConversionError(
             f"A function of JAX was called with a value that minijax is tracing ({last_line(error.__traceback__)}). "
@@ -71,11 +68,15 @@ def explain_call(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> 
     return None
 
 
-def shown(error: Exception) -> Exception:
-    """The error with the user's frames alone, and without JAX's note on its own.
+def shown(error: Exception, better: MinijaxError | None = None) -> Exception:
+    """What to raise: the better error, if there is one; else this one, with the user's frames alone.
 
-    An exception of Python's that the library raised keeps all frames: the library is at fault.
+    JAX's note on its own frames is left out.  An exception of Python's that the library raised keeps
+    all frames: the library is at fault.
     """
+    if better is not None:
+        better.__suppress_context__ = True
+        return better
     notes = getattr(error, "__notes__", None)
     if notes:
         error.__notes__ = [note for note in notes if "JAX has removed its internal frames" not in note]

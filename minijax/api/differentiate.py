@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from minijax import pytree
-from minijax.api.arguments import (canonical_argnums, check_callable, check_inexact, flatten_values, function_name,
-                                   leaf_names, split_args)
+from minijax.api.arguments import canonical_argnums, check_callable, check_inexact
 from minijax.api.boundary import boundary
 from minijax.api.jit import eagerly_jitted
+from minijax.calls.arguments import Arguments, check_outputs
+from minijax.calls.names import function_name, leaf_names
 from minijax.calls.pullback import pull_tape
 from minijax.errors import MinijaxTypeError, NonScalarOutputError, TreeError
 from minijax.interpreters.dual import LinearTape, instantiate, jvp_flat, linearize_flat
@@ -24,41 +25,42 @@ from minijax.tracing.array import Array, is_value, typeof
 
 
 class FlatFunction:
-    """A function of pytrees as one of leaves.  The output tree and auxiliary data are read after a call."""
+    """The function of a call as one of leaves: to those of its result, and behind them those of auxiliary data.
 
-    __slots__ = ("function", "in_tree", "has_aux", "out_tree", "aux", "transform")
+    The trees of both are read after a call.
+    """
 
-    def __init__(self, transform: str, function: Callable[..., Any], in_tree: Any, has_aux: bool = False) -> None:
-        self.transform = transform
-        self.function = function
-        self.in_tree = in_tree
+    __slots__ = ("call", "has_aux", "out_tree", "aux_tree")
+
+    def __init__(self, call: Arguments, has_aux: bool = False) -> None:
+        self.call = call
         self.has_aux = has_aux
-        self.aux: Any = None
 
     def __call__(self, *leaves: Any) -> list[Any]:
-        out = self.function(*self.in_tree.unflatten(leaves))
+        out = self.call.apply_leaves(leaves)
         if self.has_aux:
-            out, self.aux = split_aux(self.transform, self.function, out)
+            out, aux = split_aux(self.call, out)
         outs, self.out_tree = pytree.flatten(out)
-        for x in outs:
-            if not is_value(x):
-                raise_not_an_output(self.transform, self.function, outs, self.out_tree)
-        return outs
+        if not all(map(is_value, outs)):
+            check_outputs(f"{self.call.transform}: {function_name(self.call.function)}", outs, self.out_tree,
+                          "Leave it out; grad, jvp and vjp hand on other data with has_aux=True.")
+        if not self.has_aux:
+            return outs
+        aux_leaves, self.aux_tree = pytree.flatten(aux)
+        return [*outs, *aux_leaves]
+
+    def split(self, outs: list[Any]) -> tuple[list[Any], Any]:
+        """The leaves of the result, and the auxiliary data (None without `has_aux`)."""
+        if not self.has_aux:
+            return outs, None
+        count = self.out_tree.num_leaves
+        return outs[:count], self.aux_tree.unflatten(outs[count:])
 
 
-def raise_not_an_output(transform: str, function: Any, outs: Sequence[Any], tree: Any) -> None:
-    """Raise `MinijaxTypeError` for the first leaf of a result that is no array."""
-    for path, x in pytree.leaves_with_path(tree.unflatten(outs)):
-        if not is_value(x):
-            fix = "Leave it out" if transform == "vmap" else "Return other data with has_aux=True"
-            raise MinijaxTypeError(f"{transform}: {function_name(function)} returned {x!r} of type {type(x).__name__} "
-                                   f"at result{pytree.keystr(path)}; results are pytrees of arrays. {fix}.")
-
-
-def split_aux(transform: str, function: Any, out: Any) -> tuple[Any, Any]:
+def split_aux(call: Arguments, out: Any) -> tuple[Any, Any]:
     """The pair (result, auxiliary data) that `has_aux=True` promises."""
     if not isinstance(out, (tuple, list)) or len(out) != 2:
-        raise MinijaxTypeError(f"{transform} with has_aux=True: {function_name(function)} must return a pair "
+        raise MinijaxTypeError(f"{call.transform} with has_aux=True: {function_name(call.function)} must return a pair "
                                f"(result, auxiliary data), got {type(out).__name__}. Return both, or drop has_aux.")
     return out[0], out[1]
 
@@ -77,48 +79,13 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise MinijaxTypeError("jvp takes tuples of primals and tangents, one item for each argument: "
                                f"jvp(f, (x,), (t,)). Got {type(primals).__name__} and {type(tangents).__name__}.")
-    leaves, in_tree = flatten_values("jvp", fun, primals)
-    tangent_leaves = match_tangents("jvp", fun, primals, tangents, leaves, in_tree)
-    flat = FlatFunction("jvp", fun, in_tree, has_aux)
-    outs, out_tangents = jvp_flat(flat_with_aux(flat), leaves, tangent_leaves)
-    return pack_duals(flat, outs, out_tangents)
-
-
-def flat_with_aux(flat: FlatFunction) -> Callable[..., list[Any]]:
-    """The flat function with the leaves of its auxiliary data as further outputs."""
-    def call(*leaves: Any) -> list[Any]:
-        outs = flat(*leaves)
-        if not flat.has_aux:
-            return outs
-        aux_leaves, aux_tree = pytree.flatten(flat.aux)
-        flat.aux = len(outs), aux_tree
-        return [*outs, *aux_leaves]
-
-    return call
-
-
-def unpack_aux(flat: FlatFunction, outs: list[Any]) -> tuple[list[Any], Any]:
-    """Outputs and auxiliary data of a `flat_with_aux` function."""
-    if not flat.has_aux:
-        return outs, None
-    count, aux_tree = flat.aux
-    return outs[:count], aux_tree.unflatten(outs[count:])
-
-
-def linearize_with_aux(flat: FlatFunction, leaves: list[Any], linear: list[bool]) -> tuple[list[Any], LinearTape, Any]:
-    """Run and linearize a flat function; its outputs, the linear program of their tangents, auxiliary data."""
-    outs, tape = linearize_flat(flat_with_aux(flat), leaves, linear)
-    outs, aux = unpack_aux(flat, outs)
-    tape.outs = tape.outs[: len(outs)]
-    return outs, tape, aux
-
-
-def pack_duals(flat: FlatFunction, outs: list[Any], tangents: list[Any]) -> Any:
-    """The result of `jvp` as trees."""
-    outs, aux = unpack_aux(flat, outs)
-    full = [as_tangent(t, x) for x, t in zip(outs, tangents, strict=False)]
-    result = flat.out_tree.unflatten(map(as_result, outs)), flat.out_tree.unflatten(full)
-    return (*result, aux) if flat.has_aux else result
+    call = Arguments("jvp", fun, primals).checked()
+    flat = FlatFunction(call, has_aux)
+    found, found_tangents = jvp_flat(flat, call.leaves, match_tangents(call, tangents))
+    outs, aux = flat.split(found)
+    out_tangents = [as_tangent(t, x) for x, t in zip(outs, found_tangents, strict=False)]
+    result = flat.out_tree.unflatten(map(as_result, outs)), flat.out_tree.unflatten(out_tangents)
+    return (*result, aux) if has_aux else result
 
 
 def as_result(x: Any) -> Any:
@@ -147,25 +114,30 @@ def describe(x: Any) -> str:
     return f"of type {typeof(x)}" if is_value(x) else f"{x!r} of type {type(x).__name__}"
 
 
-def match_tangents(transform: str, fun: Any, primals: Any, tangents: Any, leaves: list[Any], in_tree: Any) -> list[Any]:
-    """Leaves of the tangents, checked against the primals'; integer ones are zero."""
-    tangent_leaves, tangent_tree = pytree.flatten(tuple(tangents))
-    if tangent_tree != in_tree:
-        error = pytree.prefix_error(tuple(primals), tuple(tangents), name="tangents")
-        raise TreeError(f"{transform} of {function_name(fun)}: tangents must have the primals' structure {in_tree}, "
-                        f"got {tangent_tree}. {error or ''}")
-    found = []
-    for number, (x, t) in enumerate(zip(leaves, tangent_leaves, strict=True)):
-        type = typeof(x)
-        if not type.differentiable:
-            found.append(zero)
-            continue
-        if not matches(t, type):
-            raise MinijaxTypeError(f"{transform} of {function_name(fun)}: the tangent of argument "
-                                   f"{leaf_names(fun, primals)[number]} is {describe(t)}, its primal {type}. "
+def match_tangents(call: Arguments, tangents: Sequence[Any]) -> list[Any]:
+    """Leaves of the tangents of a call, checked against its arguments'; `zero` for those without derivative."""
+    tree = call.tree.children()[0]  # that of the positional arguments, the only ones
+    return match(call.who, "tangent", "argument", tuple(tangents), tree, call.types(), call.names)
+
+
+def match_cotangents(flat: FlatFunction, types: Sequence[ArrayType], cotangents: Any) -> list[Any]:
+    """Leaves of the cotangents, checked against the results' types; `zero` for results without derivative."""
+    return match(flat.call.who, "cotangent", "result", cotangents, flat.out_tree, types,
+                 lambda: leaf_names("result", cotangents))
+
+
+def match(who: str, kind: str, of: str, given: Any, tree: Any, types: Sequence[ArrayType],
+          names: Callable[[], list[str]]) -> list[Any]:
+    """Leaves of tangents or cotangents, which must have the structure, shapes and dtypes of what they belong to."""
+    leaves, given_tree = pytree.flatten(given)
+    if given_tree != tree:
+        error = pytree.prefix_error(tree.unflatten(range(tree.num_leaves)), given, name=f"{kind}s")
+        raise TreeError(f"{who}: the {kind} must have the {of}'s structure {tree}, got {given_tree}. {error or ''}")
+    for number, (t, type) in enumerate(zip(leaves, types, strict=True)):
+        if type.differentiable and not matches(t, type):
+            raise MinijaxTypeError(f"{who}: the {kind} of {names()[number]} is {describe(t)}, the {of} of type {type}. "
                                    "They must have the same shape and dtype.")
-        found.append(t)
-    return found
+    return [t if type.differentiable else zero for t, type in zip(leaves, types, strict=True)]
 
 
 @dataclasses.dataclass(slots=True, eq=False, repr=False)
@@ -173,7 +145,6 @@ class PullBack:
     """The function from output cotangents to input cotangents that `vjp` returns."""
 
     flat: FlatFunction
-    leaves: list[Any]
     linear: list[bool]
     outs: list[Any]
     tape: LinearTape
@@ -181,28 +152,25 @@ class PullBack:
     @boundary
     def __call__(self, cotangents: Any) -> tuple[Any, ...]:
         """Cotangents of the arguments, a tuple with one item for each."""
-        types = [typeof(x) for x in self.outs]
-        return self.flat.in_tree.unflatten(self.pull(match_cotangents(self.flat, types, cotangents)))
+        return self.pull(match_cotangents(self.flat, [typeof(x) for x in self.outs], cotangents))
 
-    def pull(self, cts: list[Any]) -> list[Any]:
-        """Cotangents of the leaves for cotangents of the output leaves."""
+    def pull(self, cts: list[Any]) -> tuple[Any, ...]:
+        """Cotangents of the arguments for cotangents of the output leaves."""
         found = iter(pull_tape(self.tape, cts))
-        return [as_tangent(next(found) if is_linear else zero, x)
-                for x, is_linear in zip(self.leaves, self.linear, strict=True)]
+        call = self.flat.call
+        leaves = [as_tangent(next(found) if is_linear else zero, x)
+                  for x, is_linear in zip(call.leaves, self.linear, strict=True)]
+        return call.tree.unflatten(leaves)[0]
 
 
-def match_cotangents(flat: FlatFunction, types: Sequence[ArrayType], cotangents: Any) -> list[Any]:
-    """Leaves of the cotangents, checked against the outputs' types; `zero` for outputs without derivative."""
-    name = f"{flat.transform} of {function_name(flat.function)}"
-    leaves, tree = pytree.flatten(cotangents)
-    if tree != flat.out_tree:
-        raise TreeError(f"{name}: the cotangent must have the output's structure {flat.out_tree}, got {tree}.")
-    for number, (ct, type) in enumerate(zip(leaves, types, strict=True)):
-        if type.differentiable and not matches(ct, type):
-            path = pytree.keystr(pytree.leaves_with_path(cotangents)[number][0])
-            raise MinijaxTypeError(f"{name}: the cotangent of result{path} is {describe(ct)}, the result of type "
-                                   f"{type}. They must have the same shape and dtype.")
-    return [ct if type.differentiable else zero for ct, type in zip(leaves, types, strict=True)]
+def pull_back(call: Arguments, has_aux: bool) -> tuple[PullBack, Any]:
+    """Run and linearize the function of a call; its pull-back and auxiliary data."""
+    flat = FlatFunction(call, has_aux)
+    linear = [typeof(x).differentiable for x in call.leaves]
+    outs, tape = linearize_flat(flat, call.leaves, linear)
+    outs, aux = flat.split(outs)
+    tape.outs = tape.outs[: len(outs)]
+    return PullBack(flat, linear, outs, tape), aux
 
 
 @boundary
@@ -215,17 +183,9 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, reduce_ax
     (Array(3., dtype=float32, weak_type=True), Array(2., dtype=float32, weak_type=True))
     """
     check_callable("vjp", fun)
-    leaves, in_tree = flatten_values("vjp", fun, primals)
-    flat = FlatFunction("vjp", fun, in_tree, has_aux)
-    pull, aux = pull_back(flat, leaves, [typeof(x).differentiable for x in leaves])
-    result = flat.out_tree.unflatten(map(as_result, pull.outs))
+    pull, aux = pull_back(Arguments("vjp", fun, primals).checked(), has_aux)
+    result = pull.flat.out_tree.unflatten(map(as_result, pull.outs))
     return (result, pull, aux) if has_aux else (result, pull)
-
-
-def pull_back(flat: FlatFunction, leaves: list[Any], linear: list[bool]) -> tuple[PullBack, Any]:
-    """Run and linearize a flat function; its pull-back and auxiliary data."""
-    outs, tape, aux = linearize_with_aux(flat, leaves, linear)
-    return PullBack(flat, leaves, linear, outs, tape), aux
 
 
 @boundary
@@ -240,50 +200,7 @@ def value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, ha
     >>> value_and_grad(lambda x: x ** 2)(3.0)
     (Array(9., dtype=float32, weak_type=True), Array(6., dtype=float32, weak_type=True))
     """
-    check_callable("value_and_grad", fun)
-    options = tuple(argnums) if isinstance(argnums, list) else argnums, has_aux, holomorphic
-    if allow_int:  # gradients of integers are float0, which no compiled program returns
-        return boundary(_value_and_grad(fun, *options, allow_int))
-    return eagerly_jitted(fun, ("value_and_grad", *options), lambda f: _value_and_grad(f, *options, False))
-
-
-def _value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, holomorphic: bool,
-                    allow_int: bool) -> Callable[..., Any]:
-    @functools.wraps(fun)
-    def value_and_grad_fun(*args: Any, **kwargs: Any) -> Any:
-        numbers = canonical_argnums("grad", argnums, len(args))
-        chosen, restore = split_args(args, numbers)
-        leaves, in_tree = flatten_values("grad", fun, chosen, positions=numbers)
-        types = [typeof(x) for x in leaves]
-        if holomorphic or not all([dtypes.is_float(t.dtype) for t in types]):
-            check_inexact("grad", fun, args, numbers, holomorphic, allow_int)
-        flat = FlatFunction("grad", lambda *xs: fun(*restore(xs), **kwargs), in_tree, has_aux)
-        pull, aux = pull_back(flat, leaves, [t.differentiable for t in types])
-        value = check_scalar(fun, flat, pull.outs, holomorphic)
-        grads = in_tree.unflatten(pull.pull([ones_of(typeof(value))]))
-        grads = grads if isinstance(argnums, (tuple, list)) else grads[0]
-        return ((as_result(value), aux) if has_aux else as_result(value)), grads
-
-    return value_and_grad_fun
-
-
-def check_scalar(fun: Any, flat: FlatFunction, outs: list[Any], holomorphic: bool) -> Any:
-    """The one scalar result that `grad` needs."""
-    name = function_name(fun)
-    if len(outs) != 1 or flat.out_tree != pytree.structure(0.0):
-        raise NonScalarOutputError(f"grad needs a function that returns one scalar, but {name} returned "
-                                   f"{flat.out_tree} with {len(outs)} leaves. Return other data with has_aux=True, "
-                                   "or use minijax.jacrev or vjp.")
-    type = typeof(outs[0])
-    if type.shape != ():
-        raise NonScalarOutputError(f"grad needs a function that returns a scalar, but {name} returned an array of "
-                                   f"type {type}. Reduce it (with .sum() or .mean()), or use minijax.jacrev or vjp.")
-    if holomorphic and not dtypes.is_complex(type.dtype):
-        raise MinijaxTypeError(f"grad with holomorphic=True needs a complex result, but {name} returned {type}.")
-    if not holomorphic and not dtypes.is_float(type.dtype):
-        raise MinijaxTypeError(f"grad needs a real floating-point result, but {name} returned {type}. Convert it with "
-                               ".astype('float32'), or pass holomorphic=True for a complex function.")
-    return outs[0]
+    return _gradient("value_and_grad", fun, argnums, has_aux, holomorphic, allow_int)
 
 
 @boundary
@@ -296,20 +213,56 @@ def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: boo
     >>> grad(lambda x: x ** 3)(2.0)
     Array(12., dtype=float32, weak_type=True)
     """
-    check_callable("grad", fun)
-    options = tuple(argnums) if isinstance(argnums, list) else argnums, has_aux, holomorphic
-    if allow_int:
-        return boundary(_grad(fun, *options, allow_int))
-    return eagerly_jitted(fun, ("grad", *options), lambda f: _grad(f, *options, False))
+    return _gradient("grad", fun, argnums, has_aux, holomorphic, allow_int)
 
 
-def _grad(fun: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, holomorphic: bool,
-          allow_int: bool) -> Callable[..., Any]:
-    both = _value_and_grad(fun, argnums, has_aux, holomorphic, allow_int)
+def _gradient(name: str, fun: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool, holomorphic: bool,
+              allow_int: bool) -> Callable[..., Any]:
+    """The function that `grad` or `value_and_grad`, as its name says, makes of `fun`."""
+    check_callable(name, fun)
+    argnums = tuple(argnums) if isinstance(argnums, list) else argnums
 
-    @functools.wraps(fun)
-    def grad_fun(*args: Any, **kwargs: Any) -> Any:
-        value, grads = both(*args, **kwargs)
-        return (grads, value[1]) if has_aux else grads
+    def transform(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def gradient(*args: Any, **kwargs: Any) -> Any:
+            numbers = canonical_argnums("grad", argnums, len(args))
+            call = Arguments("grad", function, args, kwargs, numbers).checked()
+            value, aux, grads = _value_and_gradient(call, has_aux, holomorphic, allow_int)
+            grads = grads if isinstance(argnums, tuple) else grads[0]
+            first = grads if name == "grad" else as_result(value)
+            result = (first, aux) if has_aux else first
+            return result if name == "grad" else (result, grads)
 
-    return grad_fun
+        return gradient
+
+    if allow_int:  # gradients of integers are float0, which no compiled program returns
+        return boundary(transform(fun))
+    return eagerly_jitted(fun, (name, argnums, has_aux, holomorphic), transform)
+
+
+def _value_and_gradient(call: Arguments, has_aux: bool, holomorphic: bool, allow_int: bool) -> tuple[Any, Any, Any]:
+    """Value, auxiliary data and gradients of the arguments that move."""
+    if holomorphic or not all([dtypes.is_float(type.dtype) for type in call.types()]):
+        check_inexact(call, holomorphic, allow_int)
+    pull, aux = pull_back(call, has_aux)
+    value = check_scalar(pull, holomorphic)
+    return value, aux, pull.pull([ones_of(typeof(value))])
+
+
+def check_scalar(pull: PullBack, holomorphic: bool) -> Any:
+    """The one scalar result that `grad` needs."""
+    name, outs, tree = function_name(pull.flat.call.function), pull.outs, pull.flat.out_tree
+    if len(outs) != 1 or tree != pytree.structure(0.0):
+        raise NonScalarOutputError(f"grad needs a function that returns one scalar, but {name} returned {tree} with "
+                                   f"{len(outs)} leaves. Return other data with has_aux=True, or use minijax.jacrev "
+                                   "or vjp.")
+    type = typeof(outs[0])
+    if type.shape != ():
+        raise NonScalarOutputError(f"grad needs a function that returns a scalar, but {name} returned an array of "
+                                   f"type {type}. Reduce it (with .sum() or .mean()), or use minijax.jacrev or vjp.")
+    if holomorphic and not dtypes.is_complex(type.dtype):
+        raise MinijaxTypeError(f"grad with holomorphic=True needs a complex result, but {name} returned {type}.")
+    if not holomorphic and not dtypes.is_float(type.dtype):
+        raise MinijaxTypeError(f"grad needs a real floating-point result, but {name} returned {type}. Convert it with "
+                               ".astype('float32'), or pass holomorphic=True for a complex function.")
+    return outs[0]

@@ -13,15 +13,15 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from minijax import pytree
-from minijax.api.arguments import check_callable, check_leaves, function_name
+from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary, explain, shown
 from minijax.calls.jit import Traced, call_traced, trace_cache
+from minijax.calls.names import function_name
 from minijax.calls.static import JitOptions
 from minijax.config import state
 from minijax.errors import DonatedArrayError, MinijaxError, UnexpectedTracerError
 from minijax.interpreters.evaluate import base_trace
-from minijax.tracing.array import Array, Tracer, check_not_donated, is_value, typeof
+from minijax.tracing.array import Array, Tracer, check_not_donated
 from minijax.tracing.context import context
 from minijax.tracing.leaks import leak_message
 from minijax.tracing.source import at_line
@@ -52,13 +52,8 @@ class JittedFunction:
                     return Array.backend.bare_traced(outs)
                 return outs
             return self._call(args, kwargs)
-        except MinijaxError as error:
-            raise shown(error)
         except Exception as error:
-            better = self._explain(error, args, kwargs)
-            if better is not None:
-                raise better from None
-            raise shown(error)
+            raise shown(error, self._explain(error, args, kwargs))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -80,7 +75,7 @@ class JittedFunction:
 
     def _backend_function(self) -> Any:
         function = self.__wrapped__
-        key = self._options.key(), state.token
+        key = self._options, state.token
         try:
             found = compiled_functions.setdefault(function, {})
         except TypeError:
@@ -90,32 +85,22 @@ class JittedFunction:
         return found[key]
 
     def _traced(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Traced, list[Any]]:
-        options, function = self._options, self.__wrapped__
-        dynamic, static = options.split(args, kwargs)
-        leaves, in_tree = pytree.flatten(dynamic)
-        try:
-            types = tuple([typeof(x) for x in leaves])
-        except TypeError:
-            self._check(args, kwargs)
-            raise
-        names = options.argument_names(function, args, kwargs)
-        return self._programs.get(function, types, in_tree, static, names), leaves
+        call = self._options.arguments("jit", self.__wrapped__, args, kwargs).checked()
+        return self._programs.get(call, call.types()), call.leaves
 
     def _check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raise the error that names what is wrong with the arguments of a call, if something is."""
-        function = self.__wrapped__
-        dynamic, _ = self._options.split(args, kwargs)
-        leaves = pytree.leaves(dynamic)
-        for x in leaves:
+        call = self._options.arguments("jit", self.__wrapped__, args, kwargs)
+        for x in call.leaves:
             if isinstance(x, Tracer) and context.trace is base_trace:
                 raise UnexpectedTracerError(leak_message(x))
-        if not all(map(is_value, leaves)):
-            names = self._options.argument_names(function, args, kwargs)
-            check_leaves(f"jit of {function_name(function)}", names(), leaves)
-        check_not_donated(leaves)
+        call.checked()
+        check_not_donated(call.leaves)
 
     def _explain(self, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> MinijaxError | None:
         """Our own error for an exception that the call is to blame for."""
+        if isinstance(error, MinijaxError):
+            return None
         try:
             self._check(args, kwargs)
         except MinijaxError as better:
@@ -145,9 +130,9 @@ def jit(fun: Callable[..., Any] | None = None, *, static_argnums: Any = None, st
             jit, static_argnums=static_argnums, static_argnames=static_argnames, donate_argnums=donate_argnums,
             donate_argnames=donate_argnames, keep_unused=keep_unused, device=device, backend=backend, inline=inline)
     check_callable("jit", fun)
-    extra = tuple((k, v) for k, v in (("device", device), ("backend", backend)) if v is not None)
-    return JittedFunction(fun, JitOptions(fun, static_argnums, static_argnames, donate_argnums, donate_argnames,
-                                          keep_unused, inline, extra))
+    placement = tuple((k, v) for k, v in (("device", device), ("backend", backend)) if v is not None)
+    return JittedFunction(fun, JitOptions.of(fun, static_argnums, static_argnames, donate_argnums, donate_argnames,
+                                             keep_unused=keep_unused, inline=inline, placement=placement))
 
 
 # ---- transforms of jitted functions ----
@@ -164,7 +149,7 @@ def eagerly_jitted(fun: Any, key: tuple[Any, ...], transform: Callable[[Any], An
     plain: Callable[..., Any] = boundary(transform(fun))
     if not isinstance(fun, JittedFunction) or fun._options.donate_argnums or fun._options.donate_argnames:
         return plain
-    key = *key, fun._options.key()
+    key = *key, fun._options
     try:
         known = _transformed.setdefault(fun.__wrapped__, {})
         if key not in known:

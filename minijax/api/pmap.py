@@ -8,25 +8,26 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import check_callable, check_leaves, function_name
+from minijax.api.arguments import check_callable, spread
 from minijax.api.boundary import boundary
 from minijax.api.jit import JittedFunction
-from minijax.api.vmap import batch_size, check_axis, flat_axes, flat_out_axes, vmap
-from minijax.calls.jit import Traced, trace_cache
-from minijax.calls.shard_map import shard_map_p
+from minijax.api.vmap import argument_axes, batch_size, is_axis, vmap
+from minijax.calls.arguments import Arguments
+from minijax.calls.jit import trace_cache
+from minijax.calls.shard_map import bind_blocks
 from minijax.calls.static import JitOptions
 from minijax.config import state
-from minijax.errors import MinijaxTypeError, MinijaxValueError
-from minijax.interpreters.batch import unbatched_type
+from minijax.errors import MinijaxValueError
+from minijax.interpreters.batch import batched_type, place_axis, unbatched_type
 from minijax.interpreters.evaluate import base_trace, run_program
-from minijax.interpreters.parallel import DeviceTrace, on_devices
+from minijax.interpreters.parallel import inside_devices, on_devices
 from minijax.interpreters.stage import stage
 from minijax.ir.jaxpr import Jaxpr, kept
-from minijax.ops.families import broadcast_axis
+from minijax.ir.types import ArrayType
 from minijax.ops.meshes import DeviceMesh, Placement, Spec
 from minijax.ops.structural import squeeze
-from minijax.tracing.array import Array, is_value, typeof
-from minijax.tracing.context import Trace, context
+from minijax.tracing.array import Array
+from minijax.tracing.context import context
 
 _unnamed = itertools.count()
 
@@ -53,131 +54,77 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
     Array([1.], dtype=float32)
     """
     check_callable("pmap", fun)
-    if isinstance(in_axes, list):
-        in_axes = tuple(in_axes)
+    in_axes, out_axes = (tuple(axes) if isinstance(axes, list) else axes for axes in (in_axes, out_axes))
     name = f"devices_{next(_unnamed)}" if axis_name is None else axis_name
-    mapped = MappedFunction(fun, name, in_axes, out_axes, axis_size, devices, backend,
-                            JitOptions(fun, static_broadcasted_argnums, donate_argnums=donate_argnums))
-    jitted = JittedFunction(mapped, mapped.options)
+    options = JitOptions.of(fun, static_broadcasted_argnums, donate_argnums=donate_argnums)
+
+    def prepared(function: Callable[..., Any], args: Any, kwargs: Any,
+                 parts: int = 1) -> tuple[Arguments, list[int | None], DeviceMesh]:
+        call = options.arguments("pmap", function, args, kwargs).checked()
+        axes = argument_axes(call, in_axes)
+        size = batch_size(call, axes, axis_size and axis_size // parts) * parts
+        return call, axes, device_row(call.who, name, size, devices, backend)
+
+    @functools.wraps(fun)
+    def mapped(*args: Any, **kwargs: Any) -> Any:
+        if inside_devices(context.trace):
+            return vmap(fun, in_axes, out_axes, axis_name, axis_size)(*args, **kwargs)
+        call, axes, mesh = prepared(fun, args, kwargs)
+        types = tuple([t if axis is None else unbatched_type(t, axis)
+                       for t, axis in zip(call.types(), axes, strict=True)])
+        with on_devices(mesh, mesh.names, False):
+            traced = trace_cache(fun).get(call, types)
+            wanted = spread(call.who, "out_axes", out_axes, "result", traced.results(), is_axis, "ints and None")
+            out = [axis if axis is None else axis % (t.ndim + 1)
+                   for axis, t in zip(wanted, traced.jaxpr.out_types, strict=True)]
+            program = of_rows(traced.jaxpr, (*[None] * len(traced.captured), *axes), tuple(out))
+        return bind_blocks(traced, call.leaves, jaxpr=program, mesh=mesh, axis_names=mesh.names, tracked=False,
+                           in_specs=row_specs(name, call.types(), axes),
+                           out_specs=row_specs(name, program.out_types, out))
+
+    jitted = JittedFunction(mapped, options)
 
     @boundary
     @functools.wraps(fun)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if context.trace is base_trace and state.evaluator == "xla" and not state.jax_disable_jit:
-            args, kwargs = mapped.placed(args, kwargs)
-            outs = jitted(*args, **kwargs)
-            return outs if mapped.processes() == 1 else pytree.map(own_part, outs)
-        return mapped(*args, **kwargs)
+    def call_now(*args: Any, **kwargs: Any) -> Any:
+        if context.trace is not base_trace or state.evaluator != "xla" or state.jax_disable_jit:
+            return mapped(*args, **kwargs)
+        parts = process_count(devices, backend)
+        call, axes, mesh = prepared(jitted, args, kwargs, parts)
+        specs = row_specs(name, call.types(), axes)
+        place = Array.backend.place if parts == 1 else Array.backend.place_part
+        outs = call.apply_leaves([Array(place(x, Placement(mesh, spec)))
+                                  for x, spec in zip(call.leaves, specs, strict=True)])
+        return outs if parts == 1 else pytree.map(lambda x: Array(Array.backend.own_part(x.value)), outs)
 
-    return call
-
-
-class MappedFunction:
-    """The function that `pmap` maps, with how; a call traces it and binds `shard_map`."""
-
-    def __init__(self, fun: Callable[..., Any], axis_name: Any, in_axes: Any, out_axes: Any, axis_size: int | None,
-                 devices: Sequence[Any] | None, backend: str | None, options: JitOptions) -> None:
-        functools.update_wrapper(self, fun)
-        self.fun = fun
-        self.axis_name = axis_name
-        self.in_axes, self.out_axes, self.axis_size = in_axes, out_axes, axis_size
-        self.devices, self.backend = devices, backend
-        self.options = options
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if inside_devices(context.trace):
-            return vmap(self.fun, self.in_axes, self.out_axes, self.axis_name, self.axis_size)(*args, **kwargs)
-        (dynamic, named), static = self.options.split(args, kwargs)
-        leaves, in_tree = pytree.flatten((dynamic, named))
-        axes, size = self.axes_and_size(dynamic, named, leaves)
-        mesh = self.mesh(size)
-        types = tuple([typeof(x) if axis is None else unbatched_type(typeof(x), axis)
-                       for x, axis in zip(leaves, axes, strict=True)])
-        with on_devices(mesh, mesh.names, False):
-            names = self.options.argument_names(self.fun, args, kwargs)
-            traced = trace_cache(self.fun).get(self.fun, types, in_tree, static, names)
-            out_axes = [axis if axis is None else axis % (t.ndim + 1) for axis, t in zip(
-                flat_out_axes(self.fun, self.out_axes, traced.out_tree), traced.jaxpr.out_types, strict=True)]
-            axes = [*[None] * len(traced.captured), *axes]
-            program = of_rows(traced.jaxpr, tuple(axes), tuple(out_axes))
-        outs = shard_map_p.bind(*traced.captured, *leaves, jaxpr=program, mesh=mesh, axis_names=mesh.names,
-                                in_specs=tuple(map(self.spec, program.in_types, axes)),
-                                out_specs=tuple(map(self.spec, program.out_types, out_axes)), tracked=False)
-        return traced.out_tree.unflatten(outs)
-
-    def processes(self) -> int:
-        """How many processes have the devices."""
-        if self.devices:
-            return len({d.process_index for d in self.devices})
-        return Array.backend.process_count(self.backend)
-
-    def axes_and_size(self, args: Any, kwargs: Any, leaves: Sequence[Any],
-                      processes: int = 1) -> tuple[list[int | None], int]:
-        """The mapped axis of each leaf of a call, or of each process's part, and their common size."""
-        count = len(leaves) - len(pytree.leaves(kwargs))
-        axes = flat_axes(self.fun, self.in_axes, args, count) + [0] * (len(leaves) - count)
-        axes = [check_axis(self.fun, args, kwargs, i, x, axis) for i, (x, axis) in enumerate(zip(leaves, axes, strict=True))]
-        size = self.axis_size and self.axis_size // processes
-        return axes, batch_size(self.fun, args, kwargs, leaves, axes, size)
-
-    def mesh(self, size: int) -> DeviceMesh:
-        """The devices that a call uses."""
-        found = list(self.devices or sorted(Array.backend.devices(self.backend), key=process_of))
-        if self.processes() > 1 and size != len(found):
-            raise MinijaxValueError(
-                f"pmap of {function_name(self.fun)}: the mapped axes have size {size} in all, and {self.processes()} "
-                f"processes have {len(found)} devices. Pass one example for each device of this process; or, where the "
-                "call is traced, whole arrays with one for each device of all (make_array_from_process_local_data).")
-        if size > len(found):
-            raise MinijaxValueError(
-                f"pmap of {function_name(self.fun)}: the mapped axes have size {size}, and there are {len(found)} "
-                "devices. Map over fewer examples, or use vmap inside of pmap for several on each device.")
-        ids = tuple([d.id for d in found[:size]]) if hasattr(found[0], "id") else ()
-        return DeviceMesh(((self.axis_name, size),), ids, getattr(found[0], "platform", ""))
-
-    def spec(self, type: Any, axis: int | None) -> Spec:
-        """The spec of an array of this many axes, mapped along `axis`."""
-        return tuple([(self.axis_name,) if k == axis else () for k in range(type.ndim)])
-
-    def placed(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
-        """The arguments of a call, each where its devices are."""
-        (dynamic, named), static = self.options.split(args, kwargs)
-        leaves, tree = pytree.flatten((dynamic, named))
-        if not all(map(is_value, leaves)):
-            names = self.options.argument_names(self.fun, args, kwargs)
-            check_leaves(f"pmap of {function_name(self.fun)}", names(), leaves)
-        processes = self.processes()
-        axes, size = self.axes_and_size(dynamic, named, leaves, processes)
-        mesh, put = self.mesh(size * processes), put_on_mesh if processes == 1 else put_part_on_mesh
-        return static.restore(*tree.unflatten([
-            put(x, mesh, self.spec(typeof(x), axis)) for x, axis in zip(leaves, axes, strict=True)]))
+    return call_now
 
 
-def put_on_mesh(x: Any, mesh: DeviceMesh, spec: Spec) -> Array:
-    """A concrete value cut along a mesh."""
-    return Array(Array.backend.place(x, Placement(mesh, spec)))
+def device_row(who: str, name: Any, size: int, devices: Sequence[Any] | None, backend: str | None) -> DeviceMesh:
+    """The first devices as a mesh of one axis; raises `MinijaxValueError` if there are not enough."""
+    found, processes = list(devices or Array.backend.devices(backend)), process_count(devices, backend)
+    if processes > 1:
+        found.sort(key=lambda d: d.process_index)  # those of a process side by side
+    if processes > 1 and size != len(found):
+        raise MinijaxValueError(f"{who}: the mapped axes have size {size} in all, and {processes} processes have "
+                                f"{len(found)} devices. Pass one example for each device of this process; or, where "
+                                "the call is traced, one for each of all (make_array_from_process_local_data).")
+    if size > len(found):
+        raise MinijaxValueError(f"{who}: the mapped axes have size {size}, and there are {len(found)} devices. Map over "
+                                "fewer examples, or use vmap inside of pmap for several on each device.")
+    ids = tuple([d.id for d in found[:size]]) if hasattr(found[0], "id") else ()
+    return DeviceMesh(((name, size),), ids, getattr(found[0], "platform", ""))
 
 
-def put_part_on_mesh(x: Any, mesh: DeviceMesh, spec: Spec) -> Array:
-    """An array over the devices of several processes, of which a concrete value is the part of this one."""
-    return Array(Array.backend.place_part(x, Placement(mesh, spec)))
+def process_count(devices: Sequence[Any] | None, backend: str | None) -> int:
+    """How many processes have the devices."""
+    return len({d.process_index for d in devices}) if devices else Array.backend.process_count(backend)
 
 
-def own_part(x: Array) -> Array:
-    """The part of an array that lies with this process."""
-    return Array(Array.backend.own_part(x.value))
-
-
-def process_of(device: Any) -> int:
-    """Which process has a device."""
-    return getattr(device, "process_index", 0)
-
-
-def inside_devices(trace: Trace | None) -> bool:
-    """Whether what is traced runs on each device of a mesh already."""
-    while trace is not None and not isinstance(trace, DeviceTrace):
-        trace = trace.parent
-    return trace is not None
+def row_specs(name: Any, types: Sequence[ArrayType], axes: Sequence[int | None]) -> tuple[Spec, ...]:
+    """The specs of arrays that are cut along one axis each, or none."""
+    return tuple([tuple([(name,) if k == axis else () for k in range(t.ndim)])
+                  for t, axis in zip(types, axes, strict=True)])
 
 
 @kept
@@ -186,7 +133,7 @@ def of_rows(jaxpr: Jaxpr, in_axes: tuple[int | None, ...], out_axes: tuple[int |
     def run(*blocks: Any) -> list[Any]:
         outs = run_program(jaxpr, *[x if axis is None else squeeze(x, (axis,))
                                     for x, axis in zip(blocks, in_axes, strict=True)])
-        return [x if axis is None else broadcast_axis(x, 1, axis) for x, axis in zip(outs, out_axes, strict=True)]
+        return [x if axis is None else place_axis(x, 1, None, axis) for x, axis in zip(outs, out_axes, strict=True)]
 
-    return stage(run, [t if axis is None else t.update(shape=(*t.shape[:axis], 1, *t.shape[axis:]))
+    return stage(run, [t if axis is None else batched_type(t, 1, axis)
                        for t, axis in zip(jaxpr.in_types, in_axes, strict=True)], jaxpr.debug_name)

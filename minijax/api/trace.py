@@ -8,9 +8,9 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minijax import pytree
-from minijax.api.arguments import check_callable, check_leaves, function_name
+from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
+from minijax.calls.arguments import Arguments, check_leaves
 from minijax.calls.jit import trace_function
 from minijax.calls.static import JitOptions
 from minijax.interpreters.batch import BatchTrace
@@ -22,45 +22,23 @@ from minijax.tracing.array import is_value, typeof
 from minijax.tracing.context import context, running
 
 
-class ShapeDtypeStruct:
-    """A stand-in for an array: a shape and a dtype without values.
+class ShapeDtypeStruct(ArrayType):
+    """A stand-in for an array: a shape and a dtype without values, as users write a type.
 
     >>> ShapeDtypeStruct((2, 3), 'float32')
     ShapeDtypeStruct(shape=(2, 3), dtype=float32)
     """
 
-    __slots__ = ("shape", "dtype", "weak_type", "sharding")
+    __slots__ = ("sharding",)
 
     def __init__(self, shape: Sequence[int], dtype: Any, *, weak_type: bool = False, sharding: Any = None) -> None:
-        self.shape = checked_shape(shape)
-        self.dtype = dtypes.canonical_dtype(dtype)
-        self.weak_type, self.sharding = weak_type, sharding
+        super().__init__(checked_shape(shape), dtypes.canonical_dtype(dtype), weak_type)
+        self.sharding = sharding
 
     @staticmethod
     def of(type: ArrayType) -> ShapeDtypeStruct:
         """The stand-in for values of an IR type."""
         return ShapeDtypeStruct(type.shape, type.dtype, weak_type=type.weak_type)
-
-    @property
-    def type(self) -> ArrayType:
-        """The IR type."""
-        return ArrayType(self.shape, self.dtype, self.weak_type)
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return self.type.size
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ShapeDtypeStruct) and self.type == other.type
-
-    def __hash__(self) -> int:
-        return hash(self.type)
 
     def __repr__(self) -> str:
         weak = ", weak_type=True" if self.weak_type else ""
@@ -79,21 +57,21 @@ def checked_shape(shape: Any) -> tuple[int, ...]:
 
 
 def as_type(x: Any) -> ArrayType:
-    """The IR type of a value or of anything with a shape and a dtype."""
-    if isinstance(x, ShapeDtypeStruct):
-        return x.type
-    if hasattr(x, "shape") and hasattr(x, "dtype") and not hasattr(x, "__array__"):
+    """The IR type of a value, or of a stand-in: anything with a shape and a dtype."""
+    if is_stand_in(x) and not hasattr(x, "__array__"):
         return ArrayType(tuple(x.shape), dtypes.canonical_dtype(x.dtype), bool(getattr(x, "weak_type", False)))
     return typeof(x)
 
 
-def as_types(who: str, names: Callable[[], Sequence[str]], leaves: Sequence[Any]) -> tuple[ArrayType, ...]:
+def is_stand_in(x: Any) -> bool:
+    """Whether `x` has a shape and a dtype."""
+    return hasattr(x, "shape") and hasattr(x, "dtype")
+
+
+def as_types(call: Arguments) -> tuple[ArrayType, ...]:
     """The IR types of the leaves of a call; raises `MinijaxTypeError` naming the one that has none."""
-    try:
-        return tuple([as_type(x) for x in leaves])
-    except MinijaxTypeError:
-        check_leaves(who, names(), leaves, lambda x: is_value(x) or hasattr(x, "shape") and hasattr(x, "dtype"))
-        raise
+    check_leaves(call.who, call.names, call.leaves, lambda x: is_value(x) or is_stand_in(x))
+    return tuple([as_type(x) for x in call.leaves])
 
 
 @boundary
@@ -108,19 +86,17 @@ def make_jaxpr(fun: Callable[..., Any], static_argnums: Any = (), axis_env: Any 
     { lambda ; a:~f32[]. let b:~f32[] = mul a 2.0:~f32[] in (b,) }
     """
     check_callable("make_jaxpr", fun)
-    options = JitOptions(fun, static_argnums)
+    options = JitOptions.of(fun, static_argnums)
 
     @boundary
     @functools.wraps(fun)
     def make(*args: Any, **kwargs: Any) -> Jaxpr | tuple[Jaxpr, Any]:
-        dynamic, static = options.split(args, kwargs)
-        leaves, in_tree = pytree.flatten(dynamic)
-        names = options.argument_names(fun, args, kwargs)
-        types = as_types(f"make_jaxpr of {function_name(fun)}", names, leaves)
+        call = options.arguments("make_jaxpr", fun, args, kwargs)
+        types = as_types(call)
         with contextlib.ExitStack() as axes:
             for name, size in axis_env or ():
                 axes.enter_context(running(BatchTrace(context.trace, size, name)))
-            traced = trace_function(fun, types, in_tree, static, names())
+            traced = trace_function(call, types)
         jaxpr = traced.open()
         shapes = traced.out_tree.unflatten([ShapeDtypeStruct.of(t) for t in jaxpr.out_types])
         return (jaxpr, shapes) if return_shape else jaxpr

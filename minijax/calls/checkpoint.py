@@ -14,17 +14,16 @@ and its transpose does so too.  What has an effect is saved, never run again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from minijax.calls.jit import CallOp, call_rules, program_cost, program_eval, program_type
+from minijax.calls.jit import CallOp, call_rules, runs
+from minijax.calls.masks import Mask
 from minijax.interpreters.evaluate import run_program
-from minijax.interpreters.programs import linearize_program
+from minijax.interpreters.programs import Linearized, linearize_program
 from minijax.interpreters.stage import stage
 from minijax.ir.jaxpr import Jaxpr, Var, kept
 from minijax.ir.passes import dce, inline
-from minijax.ir.types import zero
 from minijax.ops.memory import Offloadable, to_memory
-from minijax.util import merge_lists
 
 Policy = Callable[..., Any] | None
 
@@ -52,19 +51,10 @@ def cut(known: Jaxpr, residuals: Sequence[Any], policy: Policy) -> tuple[dict[Va
     return saved, known.replace(invars=invars, eqns=again[::-1], outvars=residuals)
 
 
-class Split(NamedTuple):
-    """The two programs of a derivative; `places` are backward's first inputs among forward's inputs and outputs."""
-
-    forward: Jaxpr
-    backward: Jaxpr
-    places: list[int]
-    out_nonzero: tuple[bool, ...]
-
-
 @kept
-def split_program(jaxpr: Jaxpr, nonzero: tuple[bool, ...], policy: Policy) -> Split:
-    """Cut the known part of a program where the policy saves."""
-    split = linearize_program(jaxpr, nonzero)
+def split_program(jaxpr: Jaxpr, marks: Mask, policy: Policy) -> Linearized:
+    """A program as forward (the known part) and backward (the linear one): cut where the policy saves."""
+    split = linearize_program(jaxpr, marks)
     known, count = inline(split.known), len(jaxpr.outvars)
     saved, again = cut(known, residual_atoms(known, split.residuals), policy)
     moved = {v: answer for v, answer in saved.items() if isinstance(answer, Offloadable)}
@@ -80,24 +70,14 @@ def split_program(jaxpr: Jaxpr, nonzero: tuple[bool, ...], policy: Policy) -> Sp
         inputs = [to_memory(x, moved[v].src) if v in moved else x for v, x in zip(again.invars, flat, strict=False)]
         return run_program(split.linear, *run_program(again, *inputs), *flat[len(inputs):])
 
-    number = {v: i for i, v in enumerate([*known.invars, *at_hand.outvars])}
+    places = [("input", known.invars), ("output", at_hand.outvars)]
+    at = {v: (where, i) for where, atoms in places for i, v in enumerate(atoms)}
     types = [*again.in_types, *split.linear.in_types[len(split.residuals):]]
-    return Split(dce(stage(forward, jaxpr.in_types, jaxpr.debug_name)) if extra else jaxpr,
-                 dce(stage(backward, types, jaxpr.debug_name)), [number[v] for v in again.invars], split.out_nonzero)
+    return Linearized(dce(stage(forward, jaxpr.in_types, jaxpr.debug_name)) if extra else jaxpr,
+                      dce(stage(backward, types, jaxpr.debug_name)), tuple([at[v] for v in again.invars]),
+                      split.out_nonzero)
 
 
-def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, policy: Policy,
-               differentiated: bool, prevent_cse: bool) -> Any:
-    split = split_program(jaxpr, tuple([t is not zero for t in tangents]), policy)
-    params = {"policy": policy, "prevent_cse": prevent_cse}
-    outs = checkpoint_p.bind(*primals, jaxpr=split.forward, differentiated=differentiated, **params)
-    known = [*primals, *outs]
-    linear = checkpoint_p.bind(*[known[i] for i in split.places], *[t for t in tangents if t is not zero],
-                               jaxpr=split.backward, differentiated=True, **params)
-    zeros = [zero] * split.out_nonzero.count(False)
-    return outs[: len(jaxpr.outvars)], merge_lists(split.out_nonzero, zeros, linear)
-
-
-checkpoint_p = CallOp("checkpoint", type=program_type, eval=program_eval, linearize=_linearize, cost=program_cost,
-                      traits={"call", "fence"})
-checkpoint_p.jvp, checkpoint_p.transpose, checkpoint_p.batch = call_rules(checkpoint_p)
+checkpoint_p = CallOp("checkpoint", **runs("jaxpr"), traits={"call", "fence"})
+call_rules(checkpoint_p, "jaxpr", lambda marks, *, jaxpr, policy, **params: split_program(jaxpr, marks, policy),
+           differentiated=True)

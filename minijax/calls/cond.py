@@ -7,24 +7,23 @@ taken stands for the op.  A batched index runs all branches and selects; `select
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import functools
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
-from minijax.calls.jit import CallOp, jit_p, program_cost
-from minijax.calls.scan import Mask, present, regrouped, spread
-from minijax.errors import MinijaxTypeError, UnhandledEffectError
+from minijax.calls.jit import CallOp, call_rules, check_fit, jit_p, program_cost
+from minijax.calls.masks import Mask, agreeing, narrowed, union
+from minijax.errors import UnhandledEffectError
 from minijax.interpreters.batch import batch_program, place_axis
 from minijax.interpreters.evaluate import run_numpy, run_program
-from minijax.interpreters.programs import Linearized, jvp_program, linearize_program
+from minijax.interpreters.programs import Linearized, linearize_program
 from minijax.interpreters.stage import stage
-from minijax.interpreters.transpose import transpose_program
 from minijax.ir.dtypes import bool_, int32
 from minijax.ir.jaxpr import Jaxpr, Var, kept
-from minijax.ir.op import Linear
-from minijax.ir.types import ArrayType, zero
+from minijax.ir.types import ArrayType
 from minijax.ops.arithmetic import clamp
 from minijax.ops.comparison import eq
 from minijax.ops.random import placeholder
@@ -32,26 +31,8 @@ from minijax.ops.rows import select_rows, smooth_rows
 from minijax.tracing.array import Tracer, typeof
 from minijax.tracing.context import context
 from minijax.tracing.source import at_line, user_source
-from minijax.util import merge_lists, partition_list
 
 Branches = tuple[Jaxpr, ...]
-
-
-def union(masks: Iterable[Sequence[Any]]) -> Mask:
-    """What is marked in any of several masks of one length."""
-    return tuple(map(any, zip(*masks, strict=True)))
-
-
-def narrowed(program: Jaxpr, needed: Mask) -> Jaxpr:
-    """The program without the inputs that are not needed."""
-    inputs, outputs = [i for i, keep in enumerate(needed) if keep], range(len(program.outvars))
-    return program if all(needed) else regrouped(program, tuple(inputs), tuple(outputs))
-
-
-def check_fit(what: str, types: Sequence[ArrayType], wanted: Sequence[ArrayType]) -> None:
-    """Raise `MinijaxTypeError` unless the types are those wanted, but for weakness."""
-    if len(types) != len(wanted) or not all([t.matches(u) for t, u in zip(types, wanted, strict=True)]):
-        raise MinijaxTypeError(f"{what} are {tuple(types)} where {tuple(wanted)} is needed{at_line()}.")
 
 
 def taken_branch(index: Any, branches: Branches) -> Jaxpr | None:
@@ -76,40 +57,14 @@ def _type(index: ArrayType, *operands: ArrayType, branches: Branches) -> tuple[A
 
 # ---- derivatives ----
 
-def agreeing(transform: Callable[..., Any], branches: Branches, nonzero: Mask) -> tuple[list[Any], Mask]:
-    """`jvp_program` or `linearize_program` of each branch, and which results have tangents: those of any branch."""
-    every = union(transform(branch, nonzero)[-1] for branch in branches)
-    return [transform(branch, nonzero, every) for branch in branches], every
-
-
-def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, branches: Branches) -> Any:
-    taken = taken_branch(primals[0], branches)
-    if taken is not None:
-        return jit_p.jvp(primals[1:], tangents[1:], jaxpr=taken, name="branch")
-    found, every = agreeing(jvp_program, branches, tuple([t is not zero for t in tangents[1:]]))
-    outs = cond_p.bind(*primals, *present(tangents), branches=tuple([program for program, _ in found]))
-    return outs[: len(every)], spread(every, outs[len(every):])
-
-
-def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, branches: Branches) -> Any:
-    index, *operands = primals
-    taken = taken_branch(index, branches)
-    if taken is not None:
-        return jit_p.linearize(operands, tangents[1:], jaxpr=taken, name="branch")  # type: ignore[misc]
-    known, linear, places, every = split_branches(branches[0], branches, tuple([t is not zero for t in tangents[1:]]))
-    outs = cond_p.bind(*primals, branches=known)
-    residuals = [operands[i] if where == "input" else outs[i] for where, i in places]
-    return outs[: len(every)], spread(every, cond_p.bind(index, *residuals, *present(tangents), branches=linear))
-
-
 @kept
 def split_branches(first: Jaxpr, branches: Branches,
-                   nonzero: Mask) -> tuple[Branches, Branches, list[tuple[str, int]], Mask]:
-    """Known branches, linear branches, where these find their residuals (as `Linearized` says), and whose tangents.
+                   marks: Mask) -> tuple[Branches, Branches, list[tuple[str, int]], Mask]:
+    """Known branches, linear branches, where these find their residuals, and whose tangents: as `Linearized` has it.
 
     Residuals of one type share a result of the known branches: each fills its own, and the rest with placeholders.
     """
-    parts, every = agreeing(linearize_program, branches, nonzero)
+    parts, every = agreeing(linearize_program, branches, marks)
     results, numbers = list(first.out_types), []
     for part in parts:
         mine = list(range(len(every)))
@@ -137,28 +92,9 @@ def split_branches(first: Jaxpr, branches: Branches,
     return tuple(map(known, parts, numbers)), tuple(map(linear, parts, owned)), list(places), every
 
 
-def _transpose(cts: Sequence[Any], index: Any, *args: Any, branches: Branches) -> list[Any]:
-    linear, nonzero = tuple([type(x) is Linear for x in args]), tuple([ct is not zero for ct in cts])
-    every = union(transpose_program(branch, linear, nonzero)[1] for branch in branches)
-    known, _ = partition_list(linear, args)
-    force = tuple(merge_lists(linear, [False] * len(known), every))
-    programs = tuple([transpose_program(branch, linear, nonzero, force)[0] for branch in branches])
-    outs = cond_p.bind(index, *known, *present(cts), branches=programs)
-    return [None, *merge_lists(linear, [None] * len(known), spread(every, outs))]
-
-
 # ---- batching ----
 
 select_hooks: ContextVar[tuple[Callable[..., None], ...]] = ContextVar("select_hooks", default=())
-
-
-def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, branches: Branches) -> Any:
-    own = tuple(axes[1:])
-    if axes[0] is not None:
-        return batch_by_select(size, place_axis(args[0], size, axes[0], 0), args[1:], own, branches)
-    batched = union([[axis is not None for axis in batch_program(branch, size, own)[1]] for branch in branches])
-    programs = tuple([batch_program(branch, size, own, batched)[0] for branch in branches])
-    return cond_p.bind(*args, branches=programs), [0 if b else None for b in batched]
 
 
 def batch_by_select(size: int, index: Any, args: Sequence[Any], axes: Sequence[int | None],
@@ -166,7 +102,7 @@ def batch_by_select(size: int, index: Any, args: Sequence[Any], axes: Sequence[i
     """Run every branch on the whole batch, and select: what a batched index means."""
     refuse_effects("cond", branches)
     for hook in select_hooks.get():
-        hook(context.source or user_source(), tuple([program_cost(jaxpr=branch) for branch in branches]))
+        hook(context.attribution[0] or user_source(), tuple([program_cost(jaxpr=branch) for branch in branches]))
     if typeof(index).dtype == int32:
         index = clamp(np.int32(0), index, np.int32(len(branches) - 1))
     smooth = [typeof(x).differentiable for x in args]
@@ -195,6 +131,31 @@ def _dce(used: Mask, live: Callable[..., tuple[Jaxpr, Mask]], *, branches: Branc
     return (True, *needed), used, {"branches": branches if programs == branches else programs}
 
 
-cond_p = CallOp("cond", type=_type, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch, dce=_dce,
+cond_p = CallOp("cond", type=_type, dce=_dce,
                 eval=lambda index, *arrays, branches: run_numpy(taken_branch(index, branches), arrays),
                 cost=lambda *types, branches: max(program_cost(jaxpr=branch) for branch in branches))  # of the dearest
+call_rules(cond_p, "branches", lambda marks, *, branches: split_branches(branches[0], branches, marks), lead=1)
+
+
+def _of_taken(rule: str) -> Callable[..., Any]:
+    """A derivative: that of the branch which is known to run, or else of all."""
+    of_all, of_one = getattr(cond_p, rule), getattr(jit_p, rule)
+
+    def derivative(primals: Sequence[Any], tangents: Sequence[Any], *, branches: Branches) -> Any:
+        taken = taken_branch(primals[0], branches)
+        if taken is None:
+            return of_all(primals, tangents, branches=branches)
+        return of_one(primals[1:], tangents[1:], jaxpr=taken, name="branch")
+
+    return derivative
+
+
+def _batch(of_all: Callable[..., Any], size: int, args: Sequence[Any], axes: Sequence[int | None], *,
+           branches: Branches) -> Any:
+    if axes[0] is None:
+        return of_all(size, args, axes, branches=branches)
+    return batch_by_select(size, place_axis(args[0], size, axes[0], 0), args[1:], axes[1:], branches)
+
+
+cond_p.jvp, cond_p.linearize = _of_taken("jvp"), _of_taken("linearize")
+cond_p.batch = functools.partial(_batch, cond_p.batch)

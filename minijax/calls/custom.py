@@ -19,11 +19,13 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minijax.calls.jit import CallOp, program_cost
+from minijax.calls.jit import CallOp, runs
+from minijax.calls.masks import Mask, nonzero, present, spread
 from minijax.errors import MinijaxTypeError, NonlinearError
-from minijax.interpreters.batch import BatchTrace, BatchTracer, batch_program, place_axis, unbatched_type
-from minijax.interpreters.dual import DualTracer, instantiate, jvp_flat, linearize_flat
-from minijax.interpreters.evaluate import run_by_python, run_numpy, run_program
+from minijax.interpreters.batch import BatchTrace, BatchTracer, batch_program, batched_type, place_axis, unbatched_type
+from minijax.interpreters.dual import instantiate, jvp_flat, linearize_flat
+from minijax.interpreters.evaluate import run_by_python, run_program
+from minijax.interpreters.pairs import PairTracer
 from minijax.interpreters.stage import StageTracer, lift_constants, stage
 from minijax.interpreters.transpose import transpose_values
 from minijax.ir.jaxpr import Jaxpr
@@ -57,8 +59,7 @@ def run(function: Rule | Jaxpr, *args: Any) -> Sequence[Any]:
 
 def recorded(x: Any) -> bool:
     """Whether a value is, or stands on, a variable of a program that is being recorded."""
-    inner = x.primal if type(x) is DualTracer else x.batched if type(x) is BatchTracer else None
-    return type(x) is StageTracer or inner is not None and recorded(inner)
+    return type(x) is StageTracer or isinstance(x, PairTracer) and recorded(x.inner)
 
 
 def bind_custom(op: Op, function: Rule | Jaxpr, consts: Sequence[Any], args: Sequence[Any],
@@ -86,30 +87,18 @@ def own_tangents(name: str, tangents: Sequence[Any], num_consts: int) -> Sequenc
 
 def linearized(function: Rule, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """As `jvp_flat`, under a linear recorder: outputs are known, and tangents alone are recorded."""
-    outs, tape = linearize_flat(function, primals, [t is not zero for t in tangents])
-    images = iter(run_program(tape.to_jaxpr(), *present(tangents)))
-    return outs, [zero if t is zero else next(images) for t in tape.outs]
+    outs, tape = linearize_flat(function, primals, nonzero(tangents))
+    return outs, spread(nonzero(tape.outs), run_program(tape.to_jaxpr(), *present(tangents)))
 
 
-def present(tangents: Sequence[Any]) -> list[Any]:
-    """The tangents that are not zero."""
-    return [t for t in tangents if t is not zero]
-
-
-def packed(rule: Rule, nonzero: Sequence[bool], found: list[bool]) -> Rule:
+def packed(rule: Rule, marks: Sequence[bool], found: list[bool]) -> Rule:
     """A rule (primals, tangents) -> (outs, out_tangents) on flat values, zeros left out; `found` says of which outs."""
     def flat(*values: Any) -> list[Any]:
-        given = iter(values[len(nonzero):])
-        outs, tangents = rule(values[: len(nonzero)], [next(given) if n else zero for n in nonzero])
-        found[:] = [t is not zero for t in tangents]
+        outs, tangents = rule(values[: len(marks)], spread(marks, values[len(marks):]))
+        found[:] = nonzero(tangents)
         return [*outs, *present(tangents)]
 
     return flat
-
-
-def unpacked(flat: Sequence[Any], found: list[bool]) -> tuple[Any, Any]:
-    """Outs and their tangents, from what a packed rule returned."""
-    return flat[: len(found)], merge_lists(found, [zero] * found.count(False), flat[len(found):])
 
 
 def _jvp(op: Op, primals: Sequence[Any], tangents: Sequence[Any], *, call_jaxpr: Any, num_consts: int, name: str,
@@ -118,35 +107,12 @@ def _jvp(op: Op, primals: Sequence[Any], tangents: Sequence[Any], *, call_jaxpr:
     if "jvp" in rules:
         return rules["jvp"](args, own_tangents(name, tangents, num_consts))
     if "fwd" in rules:
-        return _jvp_of_reverse(op, args, own_tangents(name, tangents, num_consts), rules)
+        return _by_reverse(push_back, op, name, args, own_tangents(name, tangents, num_consts), **rules)
     if "transpose" in rules:
         return _jvp_of_linear(jvp_flat, op, primals, tangents, call_jaxpr, num_consts, name=name, **rules)
     if "vmap" in rules and not present(tangents[:num_consts]):
         return rules["vmap"].jvp(op, call_jaxpr, primals[:num_consts], args, tangents[num_consts:], name)
     return jvp_flat(functools.partial(run, call_jaxpr), primals, tangents)
-
-
-def _jvp_of_reverse(op: Op, args: Sequence[Any], tangents: Sequence[Any], rules: dict[str, Any]) -> Any:
-    if op is custom_vjp_p:
-        raise MinijaxTypeError("jvp of a custom_vjp function: it has a reverse rule only. "
-                               "Use grad or vjp, or give the function a rule with custom_jvp.")
-    outs, residuals = rules["fwd"](args, [t is not zero for t in tangents])
-    return outs, forward_of_reverse(rules["bwd"], residuals, tangents, [typeof(x) for x in outs])
-
-
-def forward_of_reverse(bwd: Rule, residuals: Sequence[Any], tangents: Sequence[Any], out_types: Sequence[Any]) -> Any:
-    """J t from the rule for ct -> J^T ct: the transpose of the transpose."""
-    smooth = [t.differentiable for t in out_types]
-    pairs: list[Any] = []
-
-    def pull(*cts: Any) -> list[Any]:
-        found = bwd(residuals, merge_lists(smooth, [zero] * smooth.count(False), cts))
-        pairs[:] = [(ct, t) for ct, t in zip(found, tangents, strict=True) if ct is not zero and t is not zero]
-        return [ct for ct, _ in pairs]
-
-    program = stage(pull, [t for t in out_types if t.differentiable])
-    found = transpose_values(program, [Linear(v.type) for v in program.invars], [t for _, t in pairs])
-    return merge_lists(smooth, [zero] * smooth.count(False), found)
 
 
 def _jvp_of_linear(push: Rule, op: Op, primals: Sequence[Any], tangents: Sequence[Any], function: Any,
@@ -173,10 +139,7 @@ def _linearize(op: Op, primals: Sequence[Any], tangents: Sequence[Any], *, call_
     args = primals[num_consts:]
     if "fwd" in rules:
         own = own_tangents(name, tangents, num_consts)
-        outs, residuals = rules["fwd"](args, [t is not zero for t in own])
-        return outs, custom_vjp_linear_p.bind(
-            *residuals, *present(own), name=name, bwd=rules["bwd"], present=tuple([t is not zero for t in own]),
-            residuals=len(residuals), out_types=tuple([typeof(x) for x in outs]), forward=op is not custom_vjp_p)
+        return _by_reverse(custom_vjp_linear_p.bind, op, name, args, own, **rules)
     if "jvp" in rules:
         return _linearize_rule(name, rules["jvp"], args, own_tangents(name, tangents, num_consts))
     if "transpose" in rules:
@@ -195,14 +158,14 @@ def _linearize_rule(name: str, rule: Rule, primals: Sequence[Any], tangents: Seq
         return outs, out_tangents
     found: list[bool] = []
     values = [*primals, *present(tangents)]
-    program = inline(stage(packed(rule, [t is not zero for t in tangents], found), [typeof(x) for x in values]))
+    program = inline(stage(packed(rule, nonzero(tangents), found), [typeof(x) for x in values]))
     count = found.count(True)
     known = run_program(dce(program, [True] * len(found) + [False] * count), *values)
     if mixed(known):
         raise NonlinearError(f"The jvp rule of {name} computes its output from the tangents, so it has no transpose. "
                              "Compute the output from the primals alone.")
     images = run_program(dce(program, [False] * len(found) + [True] * count), *values)
-    return unpacked([*known, *images], found)
+    return known, spread(found, images)
 
 
 def _transpose(op: Op, cts: Sequence[Any], *args: Any, call_jaxpr: Any, num_consts: int, **rules: Any) -> list[Any]:
@@ -236,16 +199,14 @@ class Batched:
         return batch_lists(lambda xs: self.rule(xs, perturbed), self.size, (primals,), (self.axes,))
 
     def _bwd(self, residuals: Sequence[Any], cts: Sequence[Any]) -> Any:
-        found, = batch_lists(lambda *lists: (self.rule(*lists),), self.size, (residuals, cts),
-                             ((0,) * len(residuals), (0,) * len(cts)))
-        return self.put_back(found)
+        return self.pull((residuals, cts), ((0,) * len(residuals), (0,) * len(cts)))
 
     def _transpose(self, cts: Sequence[Any], args: Sequence[Any]) -> Any:
-        found, = batch_lists(lambda *lists: (self.rule(*lists),), self.size, (cts, args), ((0,) * len(cts), self.axes))
-        return self.put_back(found)
+        return self.pull((cts, args), ((0,) * len(cts), self.axes))
 
-    def put_back(self, cts: Sequence[Any]) -> list[Any]:
+    def pull(self, lists: Any, axes: Any) -> list[Any]:
         """Cotangents with the axes of their arguments; one of an argument without is summed over the batch."""
+        cts, = batch_lists(lambda *lists: (self.rule(*lists),), self.size, lists, axes)
         return [ct if ct is zero or ct is None else reduce_sum(ct, (0,)) if axis is None else moveaxis(ct, 0, axis)
                 for ct, axis in zip(cts, self.axes, strict=True)]
 
@@ -285,13 +246,6 @@ def _batch(op: Op, size: int, args: Sequence[Any], axes: Sequence[int | None], *
 
 # ---- the ops ----
 
-def runs(param: str) -> dict[str, Rule]:
-    """Type, NumPy meaning and cost of an op that runs the program in a parameter."""
-    return {"type": lambda *types, **params: params[param].out_types,
-            "eval": lambda *arrays, **params: run_numpy(params[param], arrays),
-            "cost": lambda *types, **params: program_cost(*types, jaxpr=params[param])}
-
-
 def custom_op(name: str) -> Op:
     """An op of functions with rules; the name says which rule was given first."""
     op = CustomOp(name, **runs("call_jaxpr"), traits={"custom"})
@@ -303,21 +257,38 @@ def custom_op(name: str) -> Op:
 
 custom_p, custom_jvp_p, custom_vjp_p, custom_vmap_p, custom_transpose_p = [
     custom_op(f"custom_{kind}call") for kind in ("", "jvp_", "vjp_", "vmap_", "transpose_")]
+custom_vjp_p.traits |= {"reverse only"}
 
 
 # ---- the linear half of a reverse rule: it exists to be transposed ----
 
-def _linear_type(*types: Any, out_types: Any, **params: Any) -> Any:
-    return out_types
+def _by_reverse(push: Rule, op: Op, name: str, args: Sequence[Any], tangents: Sequence[Any], *, fwd: Rule, bwd: Rule,
+                **rules: Any) -> Any:
+    outs, residuals = fwd(args, nonzero(tangents))
+    return outs, push(*residuals, *present(tangents), name=name, bwd=bwd, present=nonzero(tangents),
+                      residuals=len(residuals), out_types=tuple([typeof(x) for x in outs]),
+                      forward=op is not custom_vjp_p)
 
 
-def _linear_eval(*args: Any, name: str, bwd: Rule, present: tuple[bool, ...], residuals: int, out_types: Any,
-                 forward: bool) -> Any:
-    given = iter(args[residuals:])
-    tangents = [next(given) if p else zero for p in present]
+def push_back(*args: Any, name: str, bwd: Rule, present: Mask, residuals: int, out_types: Any, forward: bool) -> Any:
+    """J t from the rule for ct -> J^T ct: the transpose of the transpose."""
     if not forward:
-        return _jvp_of_reverse(custom_vjp_p, (), (), {})
-    found = forward_of_reverse(bwd, args[:residuals], tangents, out_types)
+        raise MinijaxTypeError("jvp of a custom_vjp function: it has a reverse rule only. "
+                               "Use grad or vjp, or give the function a rule with custom_jvp.")
+    tangents, smooth = spread(present, args[residuals:]), [t.differentiable for t in out_types]
+    pairs: list[Any] = []
+
+    def pull(*cts: Any) -> list[Any]:
+        found = bwd(args[:residuals], spread(smooth, cts))
+        pairs[:] = [(ct, t) for ct, t in zip(found, tangents, strict=True) if ct is not zero and t is not zero]
+        return [ct for ct, _ in pairs]
+
+    program = stage(pull, [t for t in out_types if t.differentiable])
+    return spread(smooth, transpose_values(program, [Linear(v.type) for v in program.invars], [t for _, t in pairs]))
+
+
+def _linear_eval(*args: Any, out_types: Any, **params: Any) -> Any:
+    found = push_back(*args, out_types=out_types, **params)
     return [zeros_of(t) if x is zero else x for x, t in zip(found, out_types, strict=True)]
 
 
@@ -325,8 +296,10 @@ def _linear_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
     return jvp_flat(lambda *xs: _linear_eval(*xs, **params), primals, tangents)
 
 
-def _linear_transpose(cts: Sequence[Any], *args: Any, bwd: Rule, present: tuple[bool, ...], residuals: int,
+def _linear_transpose(cts: Sequence[Any], *args: Any, bwd: Rule, present: Mask, residuals: int,
                       **params: Any) -> list[Any]:
+    if any(isinstance(x, Linear) for x in args[:residuals]):
+        raise NonlinearError("A rule for reverse mode is linear in cotangents alone, not in what its fwd rule saved.")
     _, wanted = partition_list(present, bwd(args[:residuals], cts))
     linear = [ct if isinstance(x, Linear) else None for ct, x in zip(wanted, args[residuals:], strict=True)]
     return [None] * residuals + linear
@@ -334,16 +307,15 @@ def _linear_transpose(cts: Sequence[Any], *args: Any, bwd: Rule, present: tuple[
 
 def _linear_batch(size: int, args: Any, axes: Any, *, bwd: Rule, present: Any, residuals: int, out_types: Any,
                   **params: Any) -> Any:
-    given = iter(axes[residuals:])
-    own_axes = tuple([next(given) if p else None for p in present])
-    types = tuple([t.update(shape=(int(size), *t.shape)) for t in out_types])
+    own_axes = tuple(merge_lists(present, [None] * present.count(False), axes[residuals:]))
+    types = tuple([batched_type(t, size) for t in out_types])
     outs = custom_vjp_linear_p.bind(
         *in_front(size, args[:residuals], axes[:residuals]), *args[residuals:], bwd=Batched("bwd", bwd, size, own_axes),
         present=present, residuals=residuals, out_types=types, **params)
     return outs, (0,) * len(outs)
 
 
-custom_vjp_linear_p = CustomOp("custom_vjp_linear", type=_linear_type, eval=_linear_eval, jvp=_linear_jvp,
-                               transpose=_linear_transpose, batch=_linear_batch, undeclared=("cost",),
-                               traits={"custom"})
+custom_vjp_linear_p = CustomOp(
+    "custom_vjp_linear", type=lambda *types, out_types, **params: out_types, eval=_linear_eval, jvp=_linear_jvp,
+    transpose=_linear_transpose, batch=_linear_batch, undeclared=("cost",), traits={"custom"})
 run_by_python[custom_vjp_linear_p] = lambda args, params: tuple(_linear_eval(*args, **params))

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from minijax import pytree
+from minijax.calls.arguments import Arguments, check_outputs
+from minijax.calls.masks import Mask, agreeing, front_axes, nonzero, present, spread
 from minijax.calls.names import function_name
 from minijax.config import state
 from minijax.errors import MinijaxTypeError
@@ -20,61 +22,12 @@ from minijax.interpreters.programs import jvp_program, linearize_program
 from minijax.interpreters.stage import lift_constants, stage
 from minijax.interpreters.transpose import transpose_program
 from minijax.ir.jaxpr import Jaxpr, held_programs
-from minijax.ir.op import Linear, Op
-from minijax.ir.types import ArrayType, zero
-from minijax.tracing.array import Tracer, is_value
+from minijax.ir.op import Linear, Op, Rule
+from minijax.ir.types import ArrayType
+from minijax.tracing.array import Tracer
 from minijax.tracing.context import context
+from minijax.tracing.source import at_line
 from minijax.util import bounded, merge_lists, partition_list
-
-
-def program_type(*types: ArrayType, jaxpr: Jaxpr, **params: Any) -> tuple[ArrayType, ...]:
-    """Types of the results of a held program."""
-    return jaxpr.out_types
-
-
-def program_eval(*arrays: Any, jaxpr: Jaxpr, **params: Any) -> list[Any]:
-    """NumPy meaning of an op that runs its program."""
-    return run_numpy(jaxpr, arrays)
-
-
-def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, name: str) -> Any:
-    split = linearize_program(jaxpr, tuple([t is not zero for t in tangents]))
-    outs = jit_p.bind(*primals, jaxpr=split.known, name=name)
-    places = {"input": primals, "output": outs}
-    residuals = [places[where][i] for where, i in split.residuals]
-    linear_outs = jit_p.bind(*residuals, *[t for t in tangents if t is not zero], jaxpr=split.linear, name=name)
-    zeros = [zero] * split.out_nonzero.count(False)
-    return outs[: len(jaxpr.outvars)], merge_lists(split.out_nonzero, zeros, linear_outs)
-
-
-def call_rules(op: Op) -> tuple[Any, Any, Any]:
-    """jvp, transpose and batch of an op that runs its program: bind it again, to the transformed program."""
-    def jvp(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, **params: Any) -> Any:
-        program, out_nonzero = jvp_program(jaxpr, tuple([t is not zero for t in tangents]))
-        outs = op.bind(*primals, *[t for t in tangents if t is not zero], jaxpr=program, **params)
-        count = len(jaxpr.outvars)
-        zeros = [zero] * out_nonzero.count(False)
-        return outs[:count], merge_lists(out_nonzero, zeros, outs[count:])
-
-    def transpose(cts: Sequence[Any], *args: Any, jaxpr: Jaxpr, **params: Any) -> list[Any]:
-        linear = tuple([type(x) is Linear for x in args])
-        nonzero = tuple([ct is not zero for ct in cts])
-        program, out_nonzero = transpose_program(jaxpr, linear, nonzero)
-        known, _ = partition_list(linear, args)
-        outs = op.bind(*known, *[ct for ct in cts if ct is not zero], jaxpr=program, **params)
-        linear_cts = merge_lists(out_nonzero, [zero] * out_nonzero.count(False), outs)
-        return merge_lists(linear, [None] * len(known), linear_cts)
-
-    def batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, jaxpr: Jaxpr, **params: Any) -> Any:
-        program, out_axes = batch_program(jaxpr, size, tuple(axes))
-        return op.bind(*args, jaxpr=program, **params), out_axes
-
-    return jvp, transpose, batch
-
-
-def program_cost(*types: ArrayType, jaxpr: Jaxpr, **params: Any) -> int:
-    """Operations of a held program: the sum over its equations."""
-    return sum(eqn.op.cost(*[a.type for a in eqn.inputs], **eqn.params) for eqn in jaxpr.eqns)
 
 
 class CallOp(Op):
@@ -91,8 +44,66 @@ class CallOp(Op):
         return frozenset().union(*[program.effects for program in held_programs(params)])
 
 
-jit_p = CallOp("jit", type=program_type, eval=program_eval, linearize=_linearize, cost=program_cost, traits={"call"})
-jit_p.jvp, jit_p.transpose, jit_p.batch = call_rules(jit_p)
+def program_cost(*types: ArrayType, jaxpr: Jaxpr, **params: Any) -> int:
+    """Operations of a held program: the sum over its equations."""
+    return sum(eqn.op.cost(*[a.type for a in eqn.inputs], **eqn.params) for eqn in jaxpr.eqns)
+
+
+def runs(param: str) -> dict[str, Rule]:
+    """Type, NumPy meaning and cost of an op that runs the program in a parameter."""
+    return {"type": lambda *types, **params: params[param].out_types,
+            "eval": lambda *arrays, **params: run_numpy(params[param], arrays),
+            "cost": lambda *types, **params: program_cost(jaxpr=params[param])}
+
+
+def check_fit(what: str, types: Sequence[ArrayType], wanted: Sequence[ArrayType]) -> None:
+    """Raise `MinijaxTypeError` unless the types are those wanted, but for weakness."""
+    if len(types) != len(wanted) or not all([t.matches(u) for t, u in zip(types, wanted, strict=True)]):
+        raise MinijaxTypeError(f"{what} are {tuple(types)} where {tuple(wanted)} is needed{at_line()}.")
+
+
+# ---- the rules of ops that run a program on their inputs ----
+
+def call_rules(op: Op, param: str, split: Rule, lead: int = 0, **of_linear: Any) -> None:
+    """Give its rules to an op that runs a program on its inputs: it is bound again, to the transformed program.
+
+    The parameter `param` is the program, or a tuple of several, of which the first `lead` inputs choose.
+    `split(marks, **params)` makes two of it, as `Linearized` says; the linear one is bound with parameters `of_linear`.
+    """
+    def transformed(transform: Callable[..., Any], params: dict[str, Any], *args: Any) -> tuple[dict[str, Any], Mask]:
+        found, every = agreeing(transform, list(held_programs(params)), *args)
+        programs = tuple([program for program, _ in found])
+        return {**params, param: programs if lead else programs[0]}, every
+
+    def jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
+        params, every = transformed(jvp_program, params, nonzero(tangents[lead:]))
+        outs = op.bind(*primals, *present(tangents), **params)
+        return outs[: len(every)], spread(every, outs[len(every):])
+
+    def linearize(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
+        known, linear, places, every = split(nonzero(tangents[lead:]), **params)
+        outs = op.bind(*primals, **{**params, param: known})
+        at = {"input": primals[lead:], "output": outs}
+        residuals = [at[where][i] for where, i in places]
+        images = op.bind(*primals[:lead], *residuals, *present(tangents), **{**params, param: linear, **of_linear})
+        return outs[: len(every)], spread(every, images)
+
+    def transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
+        linear = tuple([type(x) is Linear for x in args[lead:]])
+        params, every = transformed(transpose_program, params, linear, nonzero(cts))
+        known, _ = partition_list(linear, args[lead:])
+        outs = op.bind(*args[:lead], *known, *present(cts), **params)
+        return [None] * lead + merge_lists(linear, [None] * len(known), spread(every, outs))
+
+    def batch(size: int, args: Sequence[Any], axes: Sequence[int | None], **params: Any) -> Any:
+        params, every = transformed(batch_program, params, size, tuple(axes[lead:]))
+        return op.bind(*args, **params), front_axes(every)
+
+    op.jvp, op.linearize, op.transpose, op.batch = jvp, linearize, transpose, batch
+
+
+jit_p = CallOp("jit", **runs("jaxpr"), traits={"call"})
+call_rules(jit_p, "jaxpr", lambda marks, *, jaxpr, name: linearize_program(jaxpr, marks))
 
 
 # ---- programs of Python functions ----
@@ -104,6 +115,10 @@ class Traced(NamedTuple):
     captured: tuple[Any, ...]
     out_tree: Any
 
+    def results(self) -> Any:
+        """The types of the results, in their tree."""
+        return self.out_tree.unflatten(self.jaxpr.out_types)
+
     def open(self) -> Jaxpr:
         """The program with its captured values as constants, as the user sees it."""
         count, invars = len(self.captured), self.jaxpr.invars
@@ -111,7 +126,7 @@ class Traced(NamedTuple):
 
 
 class TraceCache:
-    """Programs of one function, keyed by input types, tree, static arguments and the meaning of settings.
+    """Programs of one function, keyed by input types, tree, fixed arguments and the meaning of settings.
 
     Bounded; safe under threads (at worst two threads trace the same function).  A program that
     captured somebody's tracer is never kept.
@@ -120,13 +135,12 @@ class TraceCache:
     def __init__(self) -> None:
         self.programs: dict[Any, Traced] = {}
 
-    def get(self, function: Callable[..., Any], types: tuple[ArrayType, ...], in_tree: Any, static: Any,
-            arg_names: Callable[[], Sequence[str]]) -> Traced:
-        """The program of `function(*static.merge(args))`, traced on first need."""
-        key = types, in_tree, static, state.token, context.trace.axes()
+    def get(self, call: Arguments, types: tuple[ArrayType, ...]) -> Traced:
+        """The program of the function called, for leaves of these types; traced on first need."""
+        key = types, call.tree, call.fixed, state.token, context.trace.axes()
         found = self.programs.get(key)
         if found is None:
-            found = trace_function(function, types, in_tree, static, arg_names())
+            found = trace_function(call, types)
             if not any([isinstance(c, Tracer) for c in found.captured]):
                 bounded(self.programs, key, found, 1024)
         return found
@@ -143,31 +157,18 @@ def trace_cache(function: Callable[..., Any]) -> TraceCache:
         return TraceCache()
 
 
-def trace_function(function: Callable[..., Any], types: Sequence[ArrayType], in_tree: Any, static: Any,
-                   arg_names: Sequence[str]) -> Traced:
-    """Trace a function of pytrees at the given leaf types."""
+def trace_function(call: Arguments, types: Sequence[ArrayType]) -> Traced:
+    """Trace a function of pytrees for leaves of the given types; `call` tells the rest."""
     out_trees = []
 
     def flat(*leaves: Any) -> list[Any]:
-        args, kwargs = static.restore(*in_tree.unflatten(leaves))
-        outs, tree = pytree.flatten(function(*args, **kwargs))
-        check_outputs(function, outs, tree)
+        outs, tree = pytree.flatten(call.apply_leaves(leaves))
+        check_outputs(f"The function {function_name(call.function)}", outs, tree)
         out_trees.append(tree)
         return outs
 
-    closed, captured = lift_constants(stage(flat, types, function_name(function), arg_names))
+    closed, captured = lift_constants(stage(flat, types, function_name(call.function), call.names()))
     return Traced(closed, captured, out_trees[0])
-
-
-def check_outputs(function: Callable[..., Any], outs: Sequence[Any], tree: Any) -> None:
-    """Raise `MinijaxTypeError` unless every leaf of a function's result is an array or a scalar."""
-    for number, x in enumerate(outs):
-        if not is_value(x):
-            path = pytree.leaves_with_path(tree.unflatten(outs))[number][0]
-            raise MinijaxTypeError(
-                f"The function {function_name(function)} returned {x!r} of type {type(x).__name__} at "
-                f"result{pytree.keystr(path)}. Traced functions return pytrees of arrays and scalars: leave it out, "
-                "or return it from a plain function around this one.")
 
 
 def call_traced(traced: Traced, leaves: Sequence[Any], name: str, inline: bool) -> Any:

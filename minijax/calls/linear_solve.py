@@ -13,8 +13,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minijax.calls.custom import in_front, linearized, runs
-from minijax.calls.jit import CallOp
+from minijax.calls.custom import in_front, linearized
+from minijax.calls.jit import CallOp, runs
 from minijax.errors import NonlinearError
 from minijax.interpreters.batch import batch_program
 from minijax.interpreters.dual import instantiate, jvp_flat

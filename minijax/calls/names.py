@@ -1,9 +1,8 @@
-"""What things in a call are called: functions, parameters, leaves of arguments; for messages and printed programs."""
+"""What things in a call are called: functions, parameters, leaves of trees; for messages and printed programs."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from typing import Any
 
 from minijax import pytree
@@ -33,13 +32,12 @@ def positional_names(function: Any) -> list[str]:
     return [p.name for p in parameters(function) if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
-def leaf_names(function: Any, args: Sequence[Any], kwargs: dict[str, Any] | None = None,
-               positions: Sequence[int] | None = None) -> list[str]:
-    """The name of each leaf of a call, in the order of `(args, kwargs)`: `params['w'][2]`.
+def argument_names(function: Any, count: int) -> list[str]:
+    """Names of the parameters that take the first `count` arguments; `args[2]` for one that has none."""
+    names = positional_names(function)[:count]
+    return [*names, *[f"args[{n}]" for n in range(len(names), count)]]
 
-    `positions` are those of `args` among the function's parameters, if not all are given.
-    """
-    names = dict(enumerate(positional_names(function)))
-    trees = [(names.get(n, f"args[{n}]"), arg) for n, arg in zip(positions or range(len(args)), args, strict=True)]
-    trees += sorted((kwargs or {}).items())
-    return [name + pytree.keystr(path) for name, tree in trees for path, _ in pytree.leaves_with_path(tree)]
+
+def leaf_names(name: str, tree: Any) -> list[str]:
+    """The name of each leaf of a tree that is called `name`: `params['w'][2]`."""
+    return [name + pytree.keystr(path) for path, _ in pytree.leaves_with_path(tree)]

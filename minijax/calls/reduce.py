@@ -15,7 +15,7 @@ from minijax.calls.jit import CallOp, jit_p, program_cost
 from minijax.interpreters.batch import batch_program, unbatched_type
 from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.stage import stage
-from minijax.ir.jaxpr import Jaxpr
+from minijax.ir.jaxpr import Jaxpr, kept
 from minijax.ir.types import ArrayType
 from minijax.ops.families import moveaxis, reshape, shape_of
 from minijax.ops.windows import (batched_geometry, reduce_axes, reduce_windows, reduced_shape, reducer_types,
@@ -33,17 +33,23 @@ def combined(jaxpr: Jaxpr, captured: Sequence[Any], left: Sequence[Any], right: 
     return [reshape(x, shape) for x in outs]
 
 
+@kept
+def spelled_out(jaxpr: Jaxpr, spell: Callable[..., Any], types: tuple[ArrayType, ...],
+                params: tuple[tuple[str, Any], ...]) -> Jaxpr:
+    """The program on arrays of these types that an op with the program of scalars `jaxpr` stands for."""
+    combine = functools.partial(combined, jaxpr, ())
+    return stage(lambda *values: spell(combine, values, **dict(params)), types, jaxpr.debug_name)
+
+
 def _reducing(name: str, spell: Callable[..., Any], shape: Callable[..., Any], batched: Callable[..., Any]) -> CallOp:
-    def spelled_out(args: Sequence[Any], axes: Sequence[int | None], jaxpr: Jaxpr, **params: Any) -> dict[str, Any]:
-        types = [typeof(x) if a is None else unbatched_type(typeof(x), a) for x, a in zip(args, axes, strict=True)]
-        key = "spelled out", *types, *params.items()
-        if key not in jaxpr.cache:
-            combine = functools.partial(combined, jaxpr, ())
-            jaxpr.cache[key] = stage(lambda *values: spell(combine, values, **params), types, jaxpr.debug_name)
-        return {"jaxpr": jaxpr.cache[key], "name": name}
+    def meaning(types: Any, jaxpr: Jaxpr, **params: Any) -> dict[str, Any]:
+        return {"jaxpr": spelled_out(jaxpr, spell, tuple(types), tuple(params.items())), "name": name}
 
     def by_program(rule: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda args, *more, **params: rule(args, *more, **spelled_out(args, [None] * len(args), **params))
+        return lambda primals, tangents, **params: rule(primals, tangents, **meaning(map(typeof, primals), **params))
+
+    def evaluate(*arrays: Any, **params: Any) -> Any:
+        return jit_p.eval(*arrays, **meaning(map(typeof, arrays), **params))
 
     def type_rule(*types: ArrayType, jaxpr: Jaxpr, **params: Any) -> Any:
         operands = reducer_types(name, types, jaxpr.out_types)
@@ -52,16 +58,16 @@ def _reducing(name: str, spell: Callable[..., Any], shape: Callable[..., Any], b
     def batch(size: int, args: Any, axes: Any, *, jaxpr: Jaxpr, **params: Any) -> Any:
         count = len(args) // 2
         if None in axes[:count] or any(a is not None for a in axes[count:]):
-            return jit_p.batch(size, args, axes, **spelled_out(args, axes, jaxpr, **params))
+            types = [typeof(x) if a is None else unbatched_type(typeof(x), a) for x, a in zip(args, axes, strict=True)]
+            return jit_p.batch(size, args, axes, **meaning(types, jaxpr, **params))
         moved = [moveaxis(x, a, 0) for x, a in zip(args[:count], axes, strict=False)]
         return op.bind(*moved, *args[count:], jaxpr=jaxpr, **batched(**params)), (0,) * count
 
     def cost(x: ArrayType, *types: ArrayType, jaxpr: Jaxpr, **params: Any) -> int:
         return x.size * size_of(params.get("window_dimensions", ())) * program_cost(jaxpr=jaxpr)
 
-    run = by_program(lambda arrays, **program: jit_p.eval(*arrays, **program))
-    op = CallOp(name, type=type_rule, eval=lambda *arrays, **params: run(arrays, **params), batch=batch, cost=cost,
-                jvp=by_program(jit_p.jvp), linearize=by_program(jit_p.linearize), undeclared=("transpose",))
+    op = CallOp(name, type=type_rule, eval=evaluate, batch=batch, cost=cost, jvp=by_program(jit_p.jvp),
+                linearize=by_program(jit_p.linearize), undeclared=("transpose",))
     return op
 
 

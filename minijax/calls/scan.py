@@ -6,20 +6,21 @@
 Every rule is the same rule for the program in the loop.  Which carries take part (have a tangent,
 a cotangent, a batch axis, a reader) is a least fixpoint: what goes into a step must go in for
 all of them.  A parameter `checkpoint`, if there is one, bounds the number of carries that the
-derivative keeps; `calls/reverse_loop.py` gives it that meaning.
+derivative keeps; `lax/reverse_loop.py` gives it that meaning.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minijax.calls.jit import CallOp, program_cost
-from minijax.errors import MinijaxTypeError
-from minijax.interpreters.batch import batch_program, place_axis
+from minijax.calls.jit import CallOp, check_fit, program_cost
+from minijax.calls.masks import Mask, batched_by, carried, fixpoint, narrowed, nonzero, readers, regrouped, spread
+from minijax.interpreters.batch import place_axis
 from minijax.interpreters.dual import instantiate
 from minijax.interpreters.evaluate import run_numpy, run_program
 from minijax.interpreters.programs import jvp_program, linearize_program
@@ -31,10 +32,8 @@ from minijax.ir.passes import dce
 from minijax.ir.types import ArrayType, zero
 from minijax.ops.families import add_p
 from minijax.ops.structural import zeros_of
-from minijax.tracing.source import at_line
 from minijax.util import merge_lists, split_list
 
-Mask = tuple[bool, ...]
 CONST, CARRY, STEP = range(3)  # what an input of the body is; an output is a CARRY, or one of each STEP
 
 
@@ -57,23 +56,6 @@ def bind_scan(jaxpr: Jaxpr, args: Sequence[Any], ins: Sequence[int], outs: Seque
     return [placed[i] for i in range(len(outs))]
 
 
-@kept
-def regrouped(jaxpr: Jaxpr, ins: tuple[int, ...], outs: tuple[int, ...]) -> Jaxpr:
-    """The program with these inputs and outputs of its own, in this order."""
-    if (ins, outs) == (tuple(range(len(jaxpr.invars))), tuple(range(len(jaxpr.outvars)))):
-        return jaxpr
-    return jaxpr.replace(invars=[jaxpr.invars[i] for i in ins], outvars=[jaxpr.outvars[i] for i in outs])
-
-
-def fixpoint(step: Callable[[Mask], Sequence[bool]], mask: Sequence[bool]) -> Mask:
-    """The least mask that contains `mask` and all that `step` makes of it."""
-    while True:
-        after = tuple([a or b for a, b in zip(mask, step(tuple(mask)), strict=True)])
-        if after == tuple(mask):
-            return after
-        mask = after
-
-
 def dependent(jaxpr: Jaxpr, marked: Sequence[bool]) -> set[Any]:
     """The variables that depend on the marked inputs."""
     found: set[Any] = set(compress(jaxpr.invars, marked))
@@ -81,25 +63,6 @@ def dependent(jaxpr: Jaxpr, marked: Sequence[bool]) -> set[Any]:
         if not found.isdisjoint(eqn.inputs):
             found.update(eqn.outvars)
     return found
-
-
-def readers(jaxpr: Jaxpr, used: Sequence[bool]) -> Mask:
-    """Which inputs the used outputs depend on."""
-    found: set[Any] = set(compress(jaxpr.outvars, used))
-    for eqn in reversed(jaxpr.eqns):
-        if not found.isdisjoint(eqn.outvars):
-            found.update(eqn.inputs)
-    return tuple([v in found for v in jaxpr.invars])
-
-
-def present(items: Sequence[Any]) -> list[Any]:
-    """The items that are not the symbolic zero."""
-    return [x for x in items if x is not zero]
-
-
-def spread(mask: Sequence[bool], items: Sequence[Any]) -> list[Any]:
-    """The items where the mask is true, the symbolic zero elsewhere."""
-    return merge_lists(mask, [zero] * list(mask).count(False), items)
 
 
 # ---- meaning ----
@@ -113,9 +76,7 @@ def _type(*types: ArrayType, jaxpr: Jaxpr, length: int, num_consts: int, num_car
     results = tuple(map(whole, jaxpr.out_types, outs))
     given, wanted = [*types, *results[:num_carry]], list(map(whole, jaxpr.in_types, ins))
     wanted += wanted[num_consts: num_consts + num_carry]
-    if len(given) != len(wanted) or not all([t.matches(u) for t, u in zip(given, wanted, strict=True)]):
-        raise MinijaxTypeError(f"scan of {length} steps: its inputs and final carries are {tuple(given)} where its "
-                               f"program takes {tuple(wanted)}{at_line()}.")
+    check_fit(f"scan of {length} steps: the types of its inputs and final carries", given, wanted)
     return results
 
 
@@ -135,30 +96,18 @@ def _cost(*types: ArrayType, jaxpr: Jaxpr, length: int, **loop: Any) -> int:
 
 # ---- forward mode ----
 
-def carried(transform: Callable[..., Any], jaxpr: Jaxpr, nonzero: Sequence[bool], num_consts: int,
-            num_carry: int) -> tuple[Any, Mask]:
-    """`jvp_program` or `linearize_program` of a body, and which inputs have tangents: its carries at their fixpoint."""
-    consts, init, xs = split_list(nonzero, num_consts, num_carry)
-
-    def at(mask: Mask) -> Any:
-        return transform(jaxpr, (*consts, *mask, *xs), (*mask, *[False] * (len(jaxpr.outvars) - num_carry)))
-
-    carry = fixpoint(lambda mask: at(mask)[-1][:num_carry], init)
-    return at(carry), (*consts, *carry, *xs)
-
-
-def _tangents(nonzero: Mask, tangents: Sequence[Any], primals: Sequence[Any]) -> list[Any]:
-    return [instantiate(t, x) for t, x in compress(zip(tangents, primals, strict=True), nonzero)]
+def instantiated(marks: Mask, tangents: Sequence[Any], primals: Sequence[Any]) -> list[Any]:
+    """The marked tangents, without symbolic zeros."""
+    return [instantiate(t, x) for t, x in compress(zip(tangents, primals, strict=True), marks)]
 
 
 def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, num_consts: int, num_carry: int,
          **loop: Any) -> Any:
     ins, outs = kinds_of(jaxpr, num_consts, num_carry)
-    marks = [t is not zero for t in tangents]
-    (program, out_nonzero), nonzero = carried(jvp_program, jaxpr, marks, num_consts, num_carry)
-    found = bind_scan(program, [*primals, *_tangents(nonzero, tangents, primals)], [*ins, *compress(ins, nonzero)],
-                      [*outs, *compress(outs, out_nonzero)], **loop)
-    return found[: len(outs)], spread(out_nonzero, found[len(outs):])
+    (program, out_marks), marks = carried(jvp_program, jaxpr, nonzero(tangents), num_consts, num_carry)
+    found = bind_scan(program, [*primals, *instantiated(marks, tangents, primals)], [*ins, *compress(ins, marks)],
+                      [*outs, *compress(outs, out_marks)], **loop)
+    return found[: len(outs)], spread(out_marks, found[len(outs):])
 
 
 # ---- linearize: a scan of what is known, and a linear scan over its residuals ----
@@ -176,14 +125,14 @@ class SplitBody(NamedTuple):
     known: Jaxpr
     linear: Jaxpr
     residuals: tuple[tuple[str, int], ...]
-    nonzero: Mask
-    out_nonzero: Mask
+    marks: Mask
+    out_marks: Mask
 
 
 @kept
 def split_body(jaxpr: Jaxpr, marks: Mask, num_consts: int, num_carry: int) -> SplitBody:
     """Split the body of a scan, of whose inputs the marked ones have tangents."""
-    split, nonzero = carried(linearize_program, jaxpr, marks, num_consts, num_carry)
+    split, marks = carried(linearize_program, jaxpr, marks, num_consts, num_carry)
     known, (ins, _) = split.known, kinds_of(jaxpr, num_consts, num_carry)
     changing = dependent(known, [kind != CONST for kind in ins])
     ys, same = [None] * num_carry + list(known.outvars[num_carry: len(jaxpr.outvars)]), list(known.constvars)
@@ -196,7 +145,7 @@ def split_body(jaxpr: Jaxpr, marks: Mask, num_consts: int, num_carry: int) -> Sp
             i = group.index(v)
         places.append((where, i))
     invariant, step = hoisted(known.replace(outvars=[*known.outvars[:num_carry], *ys[num_carry:]]), changing, same)
-    return SplitBody(invariant, step, split.linear, tuple(places), nonzero, split.out_nonzero)
+    return SplitBody(invariant, step, split.linear, tuple(places), marks, split.out_nonzero)
 
 
 def hoisted(jaxpr: Jaxpr, changing: set[Any], same: list[Any]) -> tuple[Jaxpr, Jaxpr]:
@@ -209,30 +158,21 @@ def hoisted(jaxpr: Jaxpr, changing: set[Any], same: list[Any]) -> tuple[Jaxpr, J
     return invariant, dce(jaxpr.replace(constvars=(), consts=(), invars=[*same, *jaxpr.invars], eqns=rest))
 
 
-def linearize_stacked(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, num_consts: int,
-                      num_carry: int, **loop: Any) -> Any:
-    """The linearize rule that keeps the residuals of every step."""
+def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, num_consts: int, num_carry: int,
+               **loop: Any) -> Any:
+    """The linearize rule: the residuals of every step are kept."""
     ins, outs = kinds_of(jaxpr, num_consts, num_carry)
-    body = split_body(jaxpr, tuple([t is not zero for t in tangents]), num_consts, num_carry)
+    body = split_body(jaxpr, nonzero(tangents), num_consts, num_carry)
     same = run_program(body.invariant, *primals[:num_consts])
     found = bind_scan(body.known, [*same, *primals], [CONST] * len(same) + ins,
                       outs + [STEP] * (len(body.known.outvars) - len(outs)), **loop)
     at = {"input": primals, "output": found, "invariant": same}
     kinds = {"input": ins, "output": [STEP] * len(found), "invariant": [CONST] * len(same)}
     dots = bind_scan(
-        body.linear, [*[at[where][i] for where, i in body.residuals], *_tangents(body.nonzero, tangents, primals)],
-        [*[kinds[where][i] for where, i in body.residuals], *compress(ins, body.nonzero)],
-        [*compress(outs, body.out_nonzero)], **loop)
-    return found[: len(outs)], spread(body.out_nonzero, dots)
-
-
-# `calls/reverse_loop.py` adds the rule that keeps no more carries than the parameter `checkpoint` says.
-linearize_rules: dict[str, Callable[..., Any]] = {}
-
-
-def _linearize(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
-    rule = linearize_rules.get("checkpoint") if params.get("checkpoint") and params["length"] else None
-    return (rule or linearize_stacked)(primals, tangents, **params)
+        body.linear, [*[at[where][i] for where, i in body.residuals], *instantiated(body.marks, tangents, primals)],
+        [*[kinds[where][i] for where, i in body.residuals], *compress(ins, body.marks)],
+        [*compress(outs, body.out_marks)], **loop)
+    return found[: len(outs)], spread(body.out_marks, dots)
 
 
 # ---- transpose: the steps in the other order; cotangents of consts are carries that grow ----
@@ -247,7 +187,7 @@ def _transpose(cts: Sequence[Any], *args: Any, jaxpr: Jaxpr, num_consts: int, nu
         stacks = known_carries(jaxpr, args, linear, ins, length=length, reverse=reverse, unroll=unroll)
         args = tuple([stacks.get(i, x) for i, x in enumerate(args)])
         ins = [STEP if i in stacks else kind for i, kind in enumerate(ins)]
-    body, needs, gives = transposed_body(jaxpr, linear, tuple([ct is not zero for ct in cts]), num_consts, num_carry)
+    body, needs, gives = transposed_body(jaxpr, linear, nonzero(cts), num_consts, num_carry)
     totals = [zeros_of(v.type) for v in body.invars[: sum(gives[: sum(consts_l)])]]
     filled = [zeros_of(t) if ct is zero else ct for ct, t in compress(zip(cts, jaxpr.out_types, strict=True), needs)]
     known = [not is_linear for is_linear in linear]
@@ -267,21 +207,20 @@ def outputs_of(jaxpr: Jaxpr, marked: Sequence[bool]) -> list[bool]:
 
 
 @kept
-def transposed_body(jaxpr: Jaxpr, linear: Mask, nonzero: Mask, num_consts: int,
+def transposed_body(jaxpr: Jaxpr, linear: Mask, marks: Mask, num_consts: int,
                     num_carry: int) -> tuple[Jaxpr, Mask, Mask]:
     """The body that runs backwards, which outputs it takes cotangents of, and which linear inputs it gives those of.
 
     (totals, known inputs, cotangents) -> (totals, cotangents of carries and xs); the totals are those of consts.
     """
-    end = num_consts + num_carry
+    carries = slice(num_consts, num_consts + num_carry)
 
-    def step(mask: Mask) -> list[bool]:
-        asked = readers(jaxpr, (*mask, *nonzero[num_carry:]))[num_consts:end]
-        return [a and b for a, b in zip(asked, linear[num_consts:end], strict=True)]
+    def step(mask: Sequence[bool]) -> Any:
+        return map(operator.and_, readers(jaxpr, (*mask, *marks[num_carry:]))[carries], linear[carries])
 
-    carry = fixpoint(step, [a and b for a, b in zip(nonzero, linear[num_consts:end], strict=False)])
-    needs = (*carry, *nonzero[num_carry:])
-    force = (*[False] * num_consts, *carry, *[False] * (len(linear) - end))
+    carry = fixpoint(step, list(map(operator.and_, marks, linear[carries])))
+    needs = (*carry, *marks[num_carry:])
+    force = tuple(compress((*[False] * num_consts, *carry, *[False] * (len(linear) - carries.stop)), linear))
     program, gives = transpose_program(jaxpr, linear, needs, force)
     parts, rest = split_list(program.outvars, sum(gives[: sum(linear[:num_consts])]))
     before, after = [[Var(part.type) for part in parts] for _ in range(2)]
@@ -306,20 +245,12 @@ def known_carries(jaxpr: Jaxpr, args: Sequence[Any], linear: Mask, ins: list[int
 def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, jaxpr: Jaxpr, num_consts: int,
            num_carry: int, **loop: Any) -> Any:
     ins, outs = kinds_of(jaxpr, num_consts, num_carry)
-    consts_a, init_a, xs_a = split_list(axes, num_consts, num_carry)
-    inner = [None if axis is None else max(axis - 1, 0) for axis in xs_a]
-
-    def batched(mask: Mask) -> Any:
-        force = (*mask, *[False] * (len(outs) - num_carry))
-        return batch_program(jaxpr, size, (*consts_a, *[0 if m else None for m in mask], *inner), force)
-
-    carry = fixpoint(lambda mask: [axis == 0 for axis in batched(mask)[1][:num_carry]],
-                     [axis is not None for axis in init_a])
-    program, out_axes = batched(carry)
-    wanted = (*consts_a, *[0 if b else None for b in carry], *[None if axis is None else max(axis, 1) for axis in xs_a])
-    placed = [x if a is None else place_axis(x, size, axis, a) for x, axis, a in zip(args, axes, wanted, strict=True)]
+    given = [axis is not None for axis in axes]
+    (program, out_marks), marks = carried(batched_by(size), jaxpr, given, num_consts, num_carry)
+    placed = [place_axis(x, size, axis, int(kind == STEP)) if batched else x
+              for x, axis, kind, batched in zip(args, axes, ins, marks, strict=True)]
     found = bind_scan(program, placed, ins, outs, **loop)
-    return found, [1 if kind == STEP and axis is not None else axis for axis, kind in zip(out_axes, outs, strict=True)]
+    return found, [int(kind == STEP) if batched else None for kind, batched in zip(outs, out_marks, strict=True)]
 
 
 # ---- dead code ----
@@ -330,8 +261,8 @@ def _dce(used: Mask, live: Callable[..., Any], *, jaxpr: Jaxpr, num_consts: int,
     kept_outs = (*carry, *used[num_carry:])
     body, needed = live(jaxpr, kept_outs)
     needed = (*needed[:num_consts], *carry, *needed[end:])
-    body = regrouped(body, tuple(compress(range(len(needed)), needed)), tuple(range(len(body.outvars))))
-    return needed, kept_outs, {"jaxpr": body, "num_consts": sum(needed[:num_consts]), "num_carry": sum(carry), **loop}
+    return needed, kept_outs, {"jaxpr": narrowed(body, needed), "num_consts": sum(needed[:num_consts]),
+                               "num_carry": sum(carry), **loop}
 
 
 scan_p = CallOp("scan", type=_type, eval=_eval, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch,

@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from minijax.calls.cond import check_fit, narrowed
-from minijax.calls.jit import CallOp, program_cost
-from minijax.calls.scan import Mask, present, spread
+from minijax.calls.jit import CallOp, Traced, check_fit, program_cost
+from minijax.calls.masks import Mask, front_axes, narrowed, nonzero, present, spread
 from minijax.errors import ShapeError
 from minijax.interpreters.batch import batch_program
 from minijax.interpreters.evaluate import run_program
@@ -81,10 +80,10 @@ def chosen(mask: Sequence[bool], specs: Specs) -> Specs:
 
 def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, in_specs: Specs, out_specs: Specs,
          **params: Any) -> Any:
-    nonzero = tuple([t is not zero for t in tangents])
+    marks = nonzero(tangents)
     with around(**params):
-        program, out_nonzero = jvp_program(jaxpr, nonzero)
-    outs = shard_map_p.bind(*primals, *present(tangents), jaxpr=program, in_specs=in_specs + chosen(nonzero, in_specs),
+        program, out_nonzero = jvp_program(jaxpr, marks)
+    outs = shard_map_p.bind(*primals, *present(tangents), jaxpr=program, in_specs=in_specs + chosen(marks, in_specs),
                             out_specs=out_specs + chosen(out_nonzero, out_specs), **params)
     return outs[: len(out_nonzero)], spread(out_nonzero, outs[len(out_nonzero):])
 
@@ -96,9 +95,9 @@ def around(mesh: DeviceMesh, axis_names: tuple[Any, ...], tracked: bool) -> Any:
 
 def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, in_specs: Specs, out_specs: Specs,
                **params: Any) -> Any:
-    nonzero, count = tuple([t is not zero for t in tangents]), len(out_specs)
+    marks, count = nonzero(tangents), len(out_specs)
     with around(**params):
-        split = linearize_program(jaxpr, nonzero)
+        split = linearize_program(jaxpr, marks)
         varying = [residual_axes(t, **params) for t in split.known.out_types[count:]]
         known = stage(lambda *xs: stacked(run_program(split.known, *xs), count, varying), jaxpr.in_types,
                       jaxpr.debug_name) if any(varying) else split.known
@@ -112,7 +111,7 @@ def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr,
     residuals = [at_hand[where][i] for where, i in split.residuals]
     linear_outs = shard_map_p.bind(
         *[x for x, _ in residuals], *present(tangents), jaxpr=linear,
-        in_specs=(*[spec for _, spec in residuals], *chosen(nonzero, in_specs)),
+        in_specs=(*[spec for _, spec in residuals], *chosen(marks, in_specs)),
         out_specs=chosen(split.out_nonzero, out_specs), **params)
     return outs[:count], spread(split.out_nonzero, linear_outs)
 
@@ -138,16 +137,16 @@ def unstacking(linear: Jaxpr, added: Sequence[bool]) -> Jaxpr:
 
 
 def _transpose(cts: Sequence[Any], *args: Any, jaxpr: Jaxpr, in_specs: Specs, out_specs: Specs, **params: Any) -> Any:
-    linear, nonzero = tuple([type(x) is Linear for x in args]), tuple([ct is not zero for ct in cts])
+    linear, marks = tuple([type(x) is Linear for x in args]), nonzero(cts)
     known, _ = partition_list(linear, args)
     with around(**params):
-        program, out_nonzero = transpose_program(jaxpr, linear, nonzero)
+        program, out_nonzero = transpose_program(jaxpr, linear, marks)
         ct_specs = chosen(out_nonzero, chosen(linear, in_specs))
         if not params["tracked"]:
             program = summed(program, ct_specs, **params)
             cts = [ct if ct is zero else shared(ct, spec, **params) for ct, spec in zip(cts, out_specs, strict=True)]
     outs = shard_map_p.bind(*known, *present(cts), jaxpr=program, out_specs=ct_specs,
-                            in_specs=chosen([not x for x in linear], in_specs) + chosen(nonzero, out_specs), **params)
+                            in_specs=chosen([not x for x in linear], in_specs) + chosen(marks, out_specs), **params)
     return merge_lists(linear, [None] * len(known), spread(out_nonzero, outs))
 
 
@@ -173,7 +172,8 @@ def shared(ct: Any, spec: Spec, mesh: DeviceMesh, **params: Any) -> Any:
 def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, jaxpr: Jaxpr, in_specs: Specs,
            out_specs: Specs, **params: Any) -> Any:
     with around(**params):
-        program, out_axes = batch_program(jaxpr, size, tuple(axes))
+        program, batched = batch_program(jaxpr, size, tuple(axes))
+    out_axes = front_axes(batched)
     outs = shard_map_p.bind(*args, jaxpr=program, in_specs=tuple(map(uncut, in_specs, axes)),
                             out_specs=tuple(map(uncut, out_specs, out_axes)), **params)
     return outs, out_axes
@@ -188,3 +188,10 @@ def _dce(used: Mask, live: Callable[..., tuple[Jaxpr, Mask]], *, jaxpr: Jaxpr, i
 
 shard_map_p = CallOp("shard_map", type=_type, eval=_eval, jvp=_jvp, linearize=_linearize, transpose=_transpose,
                      batch=_batch, dce=_dce, cost=_cost, traits={"devices"})
+
+
+def bind_blocks(traced: Traced, leaves: Sequence[Any], in_specs: Specs, **params: Any) -> Any:
+    """Bind the op to a traced function of blocks; what it captured is the same for all devices."""
+    captured = tuple([((),) * typeof(x).ndim for x in traced.captured])
+    outs = shard_map_p.bind(*traced.captured, *leaves, in_specs=captured + in_specs, **params)
+    return traced.out_tree.unflatten(outs)

@@ -9,25 +9,26 @@ runs carry = body(*body_consts, *carry) as long as cond(*cond_consts, *carry) is
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import Any
 
 import numpy as np
 
-from minijax.calls.cond import check_fit, narrowed, refuse_effects
-from minijax.calls.jit import CallOp, program_cost
-from minijax.calls.scan import Mask, fixpoint, present, regrouped, spread
+from minijax.calls.cond import refuse_effects
+from minijax.calls.jit import CallOp, check_fit, program_cost
+from minijax.calls.masks import Mask, batched_by, carried, fixpoint, front_axes, narrowed, nonzero, regrouped, spread
+from minijax.calls.scan import CONST, instantiated, kinds_of
 from minijax.errors import NonlinearError
 from minijax.interpreters.batch import batch_program, place_axis
-from minijax.interpreters.dual import instantiate
 from minijax.interpreters.evaluate import run_numpy, run_program
 from minijax.interpreters.programs import jvp_program
 from minijax.interpreters.stage import stage
-from minijax.ir.jaxpr import Jaxpr, Var, held_programs, kept
-from minijax.ir.types import ArrayType, zero
+from minijax.ir.jaxpr import Jaxpr, held_programs, kept
+from minijax.ir.types import ArrayType
 from minijax.ops.reductions import reduce_or
 from minijax.ops.rows import lend_row, select_rows
 from minijax.tracing.source import at_line
-from minijax.util import partition_list, split_list
+from minijax.util import split_list
 
 
 def _type(*types: ArrayType, cond_jaxpr: Jaxpr, cond_nconsts: int, body_jaxpr: Jaxpr, body_nconsts: int,
@@ -47,33 +48,22 @@ def _eval(*arrays: np.ndarray, cond_jaxpr: Jaxpr, cond_nconsts: int, body_jaxpr:
     return carry
 
 
-def _cost(*types: ArrayType, cond_jaxpr: Jaxpr, body_jaxpr: Jaxpr, **counts: int) -> int:
-    return program_cost(jaxpr=cond_jaxpr) + program_cost(jaxpr=body_jaxpr)  # one round: how many is not known
-
-
 def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, cond_jaxpr: Jaxpr, cond_nconsts: int,
          body_jaxpr: Jaxpr, body_nconsts: int, **kept_states: int) -> Any:
-    cond_consts, body_consts, carry = split_list(primals, cond_nconsts, body_nconsts)
-    _, consts_t, carry_t = split_list(tangents, cond_nconsts, body_nconsts)
-    given = tuple([t is not zero for t in consts_t])
-    moving = fixpoint(lambda mask: jvp_program(body_jaxpr, given + mask)[1], [t is not zero for t in carry_t])
-    body, _ = jvp_program(body_jaxpr, given + moving, moving)
-    started = [instantiate(t, x) for t, x, moves in zip(carry_t, carry, moving, strict=True) if moves]
-    groups = split_list(range(len(body.invars)), body_nconsts, len(carry), sum(given))
-    order = tuple([i for group in (0, 2, 1, 3) for i in groups[group]])  # from consts, carry and the tangents of both
-    _, types = partition_list(moving, body_jaxpr.in_types[body_nconsts:])
+    cond_consts, inputs = split_list(primals, cond_nconsts)
+    _, tangents = split_list(tangents, cond_nconsts)
+    ins, carries = kinds_of(body_jaxpr, body_nconsts, len(body_jaxpr.outvars))
+    (body, moving), marks = carried(jvp_program, body_jaxpr, nonzero(tangents), body_nconsts, len(carries))
+    kinds = [*ins, *compress(ins, marks)]
+    order = sorted(range(len(kinds)), key=kinds.__getitem__)
+    values = [*inputs, *instantiated(marks, tangents, inputs)]
+    types = compress(body_jaxpr.out_types, moving)  # of tangents, which the condition does not read
     outs = while_p.bind(
-        *cond_consts, *body_consts, *present(consts_t), *carry, *started,
-        cond_jaxpr=beside(cond_jaxpr, tuple(types)), cond_nconsts=cond_nconsts,
-        body_jaxpr=regrouped(body, order, tuple(range(len(body.outvars)))), body_nconsts=body_nconsts + sum(given),
+        *cond_consts, *[values[i] for i in order],
+        cond_jaxpr=regrouped(cond_jaxpr, (*range(len(cond_jaxpr.invars)), *types), (0,)), cond_nconsts=cond_nconsts,
+        body_jaxpr=regrouped(body, tuple(order), tuple(range(len(body.outvars)))), body_nconsts=kinds.count(CONST),
         **kept_states)
-    return outs[: len(carry)], spread(moving, outs[len(carry):])
-
-
-@kept
-def beside(program: Jaxpr, types: tuple[ArrayType, ...]) -> Jaxpr:
-    """The program with further inputs, which it does not read."""
-    return program.replace(invars=[*program.invars, *map(Var, types)])
+    return outs[: len(carries)], spread(moving, outs[len(carries):])
 
 
 def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> Any:
@@ -85,50 +75,44 @@ def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> Any:
 
 def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, cond_jaxpr: Jaxpr, cond_nconsts: int,
            body_jaxpr: Jaxpr, body_nconsts: int, **kept_states: int) -> Any:
-    args = [x if axis is None else place_axis(x, size, axis, 0) for x, axis in zip(args, axes, strict=True)]
-    cond_axes, body_axes, carry_axes = split_list([a if a is None else 0 for a in axes], cond_nconsts, body_nconsts)
-    cond_consts, body_consts, carry = split_list(args, cond_nconsts, body_nconsts)
-
-    def in_front(mask: Mask) -> list[int | None]:
-        return [0 if batched else None for batched in mask]
-
-    def body(mask: Mask) -> Any:
-        return batch_program(body_jaxpr, size, (*body_axes, *in_front(mask)), mask)
-
-    mask = fixpoint(lambda mask: [a is not None for a in body(mask)[1]], [a is not None for a in carry_axes])
-    cond, (by_example,) = batch_program(cond_jaxpr, size, (*cond_axes, *in_front(mask)))
-    loop = {"cond_jaxpr": cond, "body_jaxpr": body(mask)[0]}
-    if by_example is not None:
+    of_cond, of_body = split_list([axis is not None for axis in axes], cond_nconsts)
+    (body, carry), marks = carried(batched_by(size), body_jaxpr, of_body, body_nconsts, len(body_jaxpr.outvars))
+    cond, (by_example,) = batch_program(cond_jaxpr, size, front_axes([*of_cond, *carry]))
+    if by_example:
         refuse_effects("while", (cond_jaxpr, body_jaxpr))
-        mask = (True,) * len(mask)
-        cond, _ = batch_program(cond_jaxpr, size, (*cond_axes, *in_front(mask)))
-        loop = by_rows(cond, cond_nconsts, body(mask)[0], tuple([axis is not None for axis in body_axes]))
-        body_consts = [*cond_consts, *body_consts]
-    carry = [place_axis(x, size, axis, 0) if b else x for x, axis, b in zip(carry, carry_axes, mask, strict=True)]
-    outs = while_p.bind(*cond_consts, *body_consts, *carry, cond_nconsts=cond_nconsts, body_nconsts=len(body_consts),
-                        **loop, **kept_states)
-    return outs, in_front(mask)
+        carry = (True,) * len(carry)
+        marks = (*marks[:body_nconsts], *carry)
+        cond, _ = batch_program(cond_jaxpr, size, front_axes([*of_cond, *carry]))
+        body, _ = batch_program(body_jaxpr, size, front_axes(marks), carry)
+        cond, body = by_rows(cond, cond_nconsts, body, marks)
+    placed = [place_axis(x, size, axis, 0) if batched else x
+              for x, axis, batched in zip(args, axes, [*of_cond, *marks], strict=True)]
+    cond_consts, rest = placed[:cond_nconsts], placed if by_example else placed[cond_nconsts:]
+    outs = while_p.bind(*cond_consts, *rest, cond_jaxpr=cond, cond_nconsts=cond_nconsts, body_jaxpr=body,
+                        body_nconsts=len(rest) - len(carry), **kept_states)
+    return outs, front_axes(carry)
 
 
 @kept
-def by_rows(cond: Jaxpr, cond_nconsts: int, body: Jaxpr, batched: Mask) -> dict[str, Jaxpr]:
-    """The programs of a batched loop that goes on as long as any row wants to; the other rows stand still.
+def by_rows(cond: Jaxpr, cond_nconsts: int, body: Jaxpr, batched: Mask) -> tuple[Jaxpr, Jaxpr]:
+    """Condition and body of a batched loop that goes on as long as any row wants to; the other rows stand still.
 
     Meanwhile their part of the work is done on the carry and batched consts of a row that goes on: what the body
     gives for values on which it would not run may be infinite, and NaN in the gradient of consts that rows share.
+    The body comes to take the consts of the condition, too, in front of its own.
     """
     def any_row(*flat: Any) -> list[Any]:
         return [reduce_or(run_program(cond, *flat)[0], (0,))]
 
     def some_rows(*flat: Any) -> list[Any]:
-        cond_consts, consts, carry = split_list(flat, cond_nconsts, len(batched))
+        cond_consts, inputs = split_list(flat, cond_nconsts)
+        carry = inputs[len(inputs) - len(body.outvars):]
         wants, = run_program(cond, *cond_consts, *carry)
-        safe = lend_row(wants, [*consts, *carry], (*batched, *[True] * len(carry)))
-        return [select_rows(wants, x, y) for x, y in zip(carry, run_program(body, *safe), strict=True)]
+        outs = run_program(body, *lend_row(wants, inputs, batched))
+        return [select_rows(wants, x, y) for x, y in zip(carry, outs, strict=True)]
 
     types = [*cond.in_types[:cond_nconsts], *body.in_types]
-    return {"cond_jaxpr": stage(any_row, cond.in_types, cond.debug_name),
-            "body_jaxpr": stage(some_rows, types, body.debug_name)}
+    return stage(any_row, cond.in_types, cond.debug_name), stage(some_rows, types, body.debug_name)
 
 
 def _dce(used: Mask, live: Callable[..., tuple[Jaxpr, Mask]], *, cond_jaxpr: Jaxpr, cond_nconsts: int,

@@ -15,9 +15,12 @@ from typing import Any
 import numpy as np
 
 from minijax import pytree
-from minijax.api.arguments import canonical_argnums, flatten_values, function_name, leaf_names
+from minijax.api.arguments import canonical_argnums
 from minijax.api.boundary import explain_call
-from minijax.calls.custom import bind_custom, in_front, packed, present, run, unpacked
+from minijax.calls.arguments import Arguments
+from minijax.calls.custom import bind_custom, in_front, packed, run
+from minijax.calls.masks import nonzero, present, spread
+from minijax.calls.names import argument_names, function_name, leaf_names
 from minijax.custom_rules.zeros import CustomVJPPrimal, SymbolicZero, shown
 from minijax.errors import MinijaxTypeError, NonlinearError, TreeError, UnexpectedTracerError
 from minijax.interpreters.batch import place_axis
@@ -42,9 +45,8 @@ class Call:
         self.numbers = canonical_argnums(self.name, custom.nondiff_argnums, len(args)) if custom.nondiff_argnums else ()
         self.fixed = tuple([args[n] for n in self.numbers])
         self.moving = [n for n in range(len(args)) if n not in self.numbers]
-        chosen = [args[n] for n in self.moving]
-        self.leaves, self.in_tree = flatten_values(type(custom).__name__, custom.fun, chosen, None, self.moving)
-        self.in_types = [typeof(x) for x in self.leaves]
+        given = Arguments(type(custom).__name__, custom.fun, args, {}, self.moving).checked()
+        self.leaves, self.in_types, self.in_tree = given.leaves, given.types(), given.tree.children()[0]
         self.linear = [n % len(args) for n in custom.linear_argnums]
         self.out_tree: Any = None
         self.out_types: Sequence[ArrayType] | None = None
@@ -146,15 +148,14 @@ class Call:
         if ct_tree != tree:
             raise TreeError(f"{self.rule_named(rule)} returned a cotangent of structure {ct_tree} for argument "
                             f"{number}, which has structure {tree}.")
-        names = leaf_names(self.custom.fun, [tree.unflatten(leaves)], None, [number])
+        names = leaf_names(argument_names(self.custom.fun, number + 1)[number], tree.unflatten(leaves))
         return [self.derivative(c, t, rule, "a cotangent", f"argument {number} ({name}), which has")
                 for c, t, name in zip(leaves, types, names, strict=True)]
 
 
 def leaf_path(tree: Any, number: int) -> str:
     """Where in a result of structure `tree` a leaf is: `result['w'][2]`."""
-    paths = pytree.leaves_with_path(tree.unflatten(range(tree.num_leaves)))
-    return f"result{pytree.keystr(paths[number][0])}"
+    return leaf_names("result", tree.unflatten(range(tree.num_leaves)))[number]
 
 
 class FlatRule:
@@ -283,17 +284,17 @@ class VmapRule(FlatRule):
     def jvp(self, op: Op, function: Any, consts: Sequence[Any], args: Sequence[Any], tangents: Sequence[Any],
             name: str) -> Any:
         """Bind the derivative of the function, with the derivative of this rule as its vmap rule."""
-        nonzero = [t is not zero for t in tangents]
-        moving = [i for i, n in enumerate(nonzero) if n]
+        marks = nonzero(tangents)
+        moving = [i for i, marked in enumerate(marks) if marked]
         found: list[bool] = []
 
         def both(*flat: Any) -> list[Any]:
             of_one = functools.partial(jvp_flat, functools.partial(run, function, *flat[: len(consts)]))
-            return packed(of_one, nonzero, found)(*flat[len(consts):])
+            return packed(of_one, marks, found)(*flat[len(consts):])
 
-        derivative = BatchedDerivative(self, nonzero, moving, found)
+        derivative = BatchedDerivative(self, marks, moving, found)
         outs = bind_custom(op, both, consts, [*args, *present(tangents)], name=name, vmap=derivative)
-        return unpacked(outs, found)
+        return outs[: len(found)], spread(found, outs[len(found):])
 
     def check(self, size: int, outs: Sequence[Any], tree: Any, marks: Sequence[bool]) -> None:
         """Results that are batched have the batch axis in front, and else what the function returns."""
@@ -310,13 +311,13 @@ class VmapRule(FlatRule):
 class BatchedDerivative:
     """The derivative of a vmap rule: a vmap rule for functions of primals and of the tangents of some, `moving`."""
 
-    def __init__(self, rule: Callable[..., Any], nonzero: Sequence[bool], moving: Sequence[int],
+    def __init__(self, rule: Callable[..., Any], marks: Sequence[bool], moving: Sequence[int],
                  found: list[bool]) -> None:
-        self.rule, self.nonzero, self.moving, self.found = rule, nonzero, moving, found
+        self.rule, self.marks, self.moving, self.found = rule, marks, moving, found
         self.__name__ = function_name(rule)
 
     def __call__(self, size: int, axes: Sequence[int | None], flat: Sequence[Any]) -> Any:
-        count = len(self.nonzero)
+        count = len(self.marks)
         wide = [axis is not None for axis in axes[:count]]  # an argument is batched where its tangent is, too
         for i, axis in zip(self.moving, axes[count:], strict=True):
             wide[i] = wide[i] or axis is not None
@@ -324,7 +325,7 @@ class BatchedDerivative:
         placed = [place_axis(x, size, a, 0) if w else x for x, a, w in zip(flat, axes, full, strict=True)]
         own_axes = tuple([0 if w else None for w in wide])
         of_batch = functools.partial(jvp_flat, lambda *xs: in_front(size, *self.rule(size, own_axes, xs)))
-        outs = packed(of_batch, self.nonzero, self.found)(*placed)
+        outs = packed(of_batch, self.marks, self.found)(*placed)
         return outs, (0,) * len(outs)
 
     jvp = VmapRule.jvp

@@ -6,21 +6,22 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import check_callable, flatten_values, function_name
+from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
+from minijax.calls.arguments import Arguments
 from minijax.calls.jit import Traced, trace_function
-from minijax.calls.static import no_static
+from minijax.calls.names import function_name
 from minijax.custom_rules.functions import custom_transpose, custom_vjp
 from minijax.errors import MinijaxTypeError, TreeError
 from minijax.interpreters.evaluate import run_program
-from minijax.tracing.array import Tracer, typeof
+from minijax.tracing.array import Tracer
 from minijax.util import merge_lists, partition_list
 
 
 def traced_at(function: Callable[..., Any], args: Sequence[Any]) -> Traced:
-    """A function of positional arguments, traced at the types of examples; a call reads `no_static`."""
-    leaves, tree = flatten_values(function_name(function), function, args, {})
-    return trace_function(function, [typeof(x) for x in leaves], tree, no_static, ())
+    """A function of positional arguments, traced at the types of examples."""
+    call = Arguments("tracing", function, args).checked()
+    return trace_function(call, call.types())
 
 
 @boundary
@@ -39,17 +40,17 @@ def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Callab
     types = list(traced.jaxpr.in_types[len(traced.captured):])
     hoisted = [isinstance(x, Tracer) and x.type.differentiable for x in traced.captured]
     kept, captured = partition_list(hoisted, traced.captured)
-    in_tree = pytree.structure(tuple(example_args))
+    in_tree = Arguments("closure_convert", fun, example_args).tree
 
     @boundary
     def converted(*args: Any) -> Any:
         count = len(args) - len(captured)
-        leaves, tree = flatten_values("closure_convert", fun, args[:count])
-        if tree != in_tree or any(not typeof(x).matches(t) for x, t in zip(leaves, types, strict=False)):
+        call = Arguments("closure_convert", fun, args[:count]).checked()
+        if call.tree != in_tree or any(not t.matches(u) for t, u in zip(call.types(), types, strict=False)):
             raise TreeError(f"The closure-converted function {function_name(fun)} was called with "
-                            f"{[typeof(x) for x in leaves]} in the structure {tree}; it was converted for {types} in "
+                            f"{list(call.types())} in the structure {call.tree}; it was converted for {types} in "
                             f"{in_tree}, followed by {len(captured)} captured values.")
-        outs = run_program(traced.jaxpr, *merge_lists(hoisted, kept, args[count:]), *leaves)
+        outs = run_program(traced.jaxpr, *merge_lists(hoisted, kept, args[count:]), *call.leaves)
         return traced.out_tree.unflatten(outs)
 
     return converted, captured

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import check_callable, function_name
+from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
 from minijax.calls.custom import (bind_custom, custom_jvp_p, custom_p, custom_transpose_p, custom_vjp_p,
                                   custom_vmap_p)
-from minijax.calls.names import parameters, signature_of
+from minijax.calls.names import function_name, parameters, signature_of
 from minijax.calls.static import JitOptions, as_tuple
 from minijax.custom_rules.calls import BwdRule, Call, FwdRule, JvpRule, LoweringRule, TransposeRule, VmapRule
 from minijax.custom_rules.zeros import zero_from_primal
@@ -44,7 +44,7 @@ class CustomFunction:
         self.fun = fun
         self.nondiff_argnums = as_tuple("nondiff_argnums", nondiff_argnums, int)
         if nondiff_argnames:
-            self.nondiff_argnums = JitOptions(fun, nondiff_argnums, nondiff_argnames).static_argnums
+            self.nondiff_argnums = JitOptions.of(fun, nondiff_argnums, nondiff_argnames).static_argnums
         self.linear_argnums = linear_argnums
         self.symbolic: set[str] = set()  # kinds of rules that are told of zeros
         self.rules: dict[str, Rule] = {}

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from minijax.api.arguments import check_callable, flatten_values, function_name, leaf_names
+from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
 from minijax.api.differentiate import FlatFunction
+from minijax.calls.arguments import Arguments
+from minijax.calls.names import function_name
 from minijax.interpreters.dual import linearize_flat
 from minijax.interpreters.stage import StageTracer, stage
 from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Source, Var
@@ -47,9 +49,9 @@ def saved_residuals(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> list[
     [('cos', f32[3], 'linearize of sin')]
     """
     check_callable("saved_residuals", fun)
-    leaves, in_tree = flatten_values("saved_residuals", fun, args, kwargs)
-    names = [f"argument {name}" for name in leaf_names(fun, args, kwargs)]
-    flat = FlatFunction("saved_residuals", lambda a, k: fun(*a, **k), in_tree)
+    call = Arguments("saved_residuals", fun, args, kwargs).checked()
+    names = call.names()
+    flat = FlatFunction(call)
     found: list[Residual] = []
 
     def traced(*primals: StageTracer) -> list[Any]:
@@ -58,11 +60,11 @@ def saved_residuals(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> list[
         eqns = primals[0].trace.eqns if primals else []  # type: ignore[attr-defined]
         given = {x.var: name for x, name in zip(primals, names, strict=True)}
         made = {v: eqn for eqn in eqns for v in eqn.outvars}
-        for var, value, _ in tape.trace.captured.values():
-            found.append(_row(value, given, made, _reader(tape.trace.eqns, var)))
+        for var, value, _ in tape.captured.values():
+            found.append(_row(value, given, made, _reader(tape.eqns, var)))
         return outs
 
-    stage(traced, [typeof(x) for x in leaves], function_name(fun), names)
+    stage(traced, call.types(), function_name(fun), names)
     return sorted(found, key=lambda row: -row.nbytes)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import function_name
 from minijax.api.boundary import boundary
 from minijax.api.jit import JittedFunction, compiled_functions
 from minijax.api.trace import ShapeDtypeStruct, as_types
@@ -78,13 +77,8 @@ class Compiled:
 @boundary
 def trace(self: JittedFunction, *args: Any, **kwargs: Any) -> TracedFunction:
     """The traced program for these arguments (arrays or `ShapeDtypeStruct`s), ready to `.lower()`."""
-    options, function = self._options, self.__wrapped__
-    dynamic, static = options.split(args, kwargs)
-    leaves, in_tree = pytree.flatten(dynamic)
-    names = options.argument_names(function, args, kwargs)
-    types = as_types(f"jit of {function_name(function)}", names, leaves)
-    traced = self._programs.get(function, types, in_tree, static, names)
-    return TracedFunction(self, traced, args, kwargs)
+    call = self._options.arguments("jit", self.__wrapped__, args, kwargs)
+    return TracedFunction(self, self._programs.get(call, as_types(call)), args, kwargs)
 
 
 @boundary

@@ -18,7 +18,7 @@ from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
 from minijax.language import SavedSource
 from minijax.tracing.array import Array
-from minijax.tracing.context import context
+from minijax.tracing.context import attributed, context
 from minijax.tracing.source import is_internal
 
 Rule = Callable[..., Any]
@@ -61,12 +61,9 @@ def run(program: Any, args: Sequence[Any], consts: Sequence[Any] | None = None) 
         return literal(atom) if isinstance(atom, core.Literal) else env[atom]
 
     for eqn in jaxpr.eqns:
-        before = context.source
-        context.source = source_of(eqn) or before
-        try:
+        source, origin, earlier = context.attribution
+        with attributed(source_of(eqn) or source, origin, earlier):
             outs = apply(eqn, [read(x) for x in eqn.invars])
-        finally:
-            context.source = before
         env.update(zip(eqn.outvars, outs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import jax
 
-from minijax import pytree
-from minijax.api.arguments import check_callable, flatten_values, function_name
+from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
 from minijax.api.trace import ShapeDtypeStruct
 from minijax.calls.jit import TraceCache, call_traced
+from minijax.calls.names import function_name
 from minijax.calls.static import JitOptions
 from minijax.interop import callbacks, custom, keys, programs, table  # noqa: F401: they fill in the rules
 from minijax.interop.equations import run
 from minijax.interpreters.evaluate import base_trace
-from minijax.tracing.array import Array, typeof
+from minijax.tracing.array import Array
 from minijax.tracing.context import context
 
 
@@ -35,32 +35,28 @@ def from_jax(fun: Callable[..., Any], *, static_argnums: Any = None, static_argn
     0.8415
     """
     check_callable("from_jax", fun)
-    options = JitOptions(fun, static_argnums, static_argnames)
+    options = JitOptions.of(fun, static_argnums, static_argnames)
     cache = TraceCache()
 
+    @functools.wraps(fun)
     def through_jax(*args: Any, **kwargs: Any) -> Any:
-        dynamic, static = options.split(args, kwargs)
-        leaves, in_tree = pytree.flatten(dynamic)
+        call = options.arguments("from_jax", fun, args, kwargs)
         out_trees = []
 
         def flat(*xs: Any) -> list[Any]:
-            positional, keywords = static.restore(*in_tree.unflatten(xs))
-            outs, tree = jax.tree.flatten(fun(*positional, **keywords))
+            outs, tree = jax.tree.flatten(call.apply_leaves(xs))
             out_trees.append(tree)
             return outs
 
-        stand_ins = [Array.backend.abstract(ShapeDtypeStruct.of(typeof(x))) for x in leaves]
+        stand_ins = [Array.backend.abstract(ShapeDtypeStruct.of(t)) for t in call.types()]
         program = jax.make_jaxpr(flat)(*stand_ins)
-        return out_trees[0].unflatten(run(program, leaves))
+        return out_trees[0].unflatten(run(program, call.leaves))
 
     @boundary
     @functools.wraps(fun)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        dynamic, static = options.split(args, kwargs)
-        leaves, in_tree = flatten_values("from_jax", fun, *dynamic)
-        types = tuple([typeof(x) for x in leaves])
-        names = options.argument_names(fun, args, kwargs)
-        traced = cache.get(through_jax, types, in_tree, static, names)
-        return call_traced(traced, leaves, function_name(fun), inline=context.trace is not base_trace)
+    def from_jax_fun(*args: Any, **kwargs: Any) -> Any:
+        call = options.arguments("from_jax", through_jax, args, kwargs).checked()
+        traced = cache.get(call, call.types())
+        return call_traced(traced, call.leaves, function_name(fun), inline=context.trace is not base_trace)
 
-    return call
+    return from_jax_fun

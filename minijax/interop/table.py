@@ -1,7 +1,6 @@
 """JAX's first-order primitives as minijax ops: most have the same name and the same parameters.
 
-Parameters that only place or hint (shardings, accuracy) are left out.  Where JAX's equation
-broadcasts axes of size 1, the operands are broadcast first.
+Parameters that only place or hint (shardings, accuracy) are left out.
 """
 
 from __future__ import annotations
@@ -45,17 +44,6 @@ _SAME = {
     "ormqr": "left transpose", "rng_uniform": "shape", "schur": "compute_schur_vectors",
     "triangular_solve": "left_side lower transpose_a conjugate_a unit_diagonal", "tridiagonal": "lower",
     "tridiagonal_solve": "perturb_singular"}
-
-
-def elementwise(name: str) -> Rule:
-    """The rule of an elementwise primitive: the op of the same name, operands broadcast."""
-    def rule(*values: Any, **params: Any) -> Any:
-        shape = np.broadcast_shapes(*[typeof(x).shape for x in values])
-        full = [x if typeof(x).shape in ((), shape) else lax.broadcast_in_dim(x, shape, range(len(shape)))
-                for x in values]
-        return find_op(name).bind(*full)
-
-    return rule
 
 
 def same(name: str, parameters: str) -> Rule:
@@ -182,7 +170,7 @@ def _eigh(x: Any, *, lower: bool, sort_eigenvalues: bool, subset_by_index: Any, 
                        subset_by_index=subset_by_index)
 
 
-rules.update({name: elementwise(name) for name in _ELEMENTWISE})
+rules.update({name: same(name, "") for name in _ELEMENTWISE})
 rules.update({name: same(name, parameters) for name, parameters in _SAME.items()})
 rules.update({
     "add_any": add_any,
@@ -205,7 +193,7 @@ rules.update({
     "polynomial": _polynomial,
     "qr": through(linalg.qr, "pivoting", "full_matrices"),
     "ragged_dot_general": _ragged,
-    "random_gamma_grad": elementwise("random_gamma_grad"),
+    "random_gamma_grad": same("random_gamma_grad", ""),
     "reshape": _reshape,
     "rng_bit_generator": _random_bits,
     "round": _round,

@@ -27,7 +27,7 @@ def to_jax(fun: Callable[..., Any], *, static_argnums: Any = None, static_argnam
     0.8415
     """
     check_callable("to_jax", fun)
-    options = JitOptions(fun, static_argnums, static_argnames)
+    options = JitOptions.of(fun, static_argnums, static_argnames)
 
     @boundary
     @functools.wraps(fun)

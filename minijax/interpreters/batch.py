@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax.interpreters.evaluate import run_program
+from minijax.interpreters.pairs import PairTrace, PairTracer
 from minijax.interpreters.stage import stage
 from minijax.ir.jaxpr import Jaxpr, kept
 from minijax.ir.op import Op
@@ -13,25 +14,22 @@ from minijax.ir.types import ArrayType
 from minijax.ops.families import broadcast_axis, moveaxis
 from minijax.ops.parallel import NamedSize, runs_over
 from minijax.tracing.array import Tracer, typeof
-from minijax.tracing.context import MappedAxis, Trace, context, deriving, running
-from minijax.tracing.leaks import check_capture
+from minijax.tracing.context import MappedAxis, Trace, context
 
 
-class BatchTracer(Tracer):
-    """A value with a batch axis; its `type` is that of one example."""
+class BatchTracer(PairTracer):
+    """A batch and, as its companion, the batch axis; its `type` is that of one example."""
 
-    __slots__ = ("batched", "axis")
+    __slots__ = ()
 
-    def __init__(self, trace: Trace, batched: Any, axis: int) -> None:
-        self.trace = trace
-        self.batched = batched
-        self.axis = axis
-        self.type = unbatched_type(typeof(batched), axis)
+    def __init__(self, trace: Trace, batch: Any, axis: int) -> None:
+        super().__init__(trace, batch, axis)
+        self.type = unbatched_type(typeof(batch), axis)
 
     def describe(self) -> str:
         """Where the batched value came from."""
-        inner = f" {self.batched.describe()}" if isinstance(self.batched, Tracer) else ""
-        return f"It is one example ({self.type}) of a batch ({typeof(self.batched)}) under vmap.{inner}"
+        inner = f" {self.inner.describe()}" if isinstance(self.inner, Tracer) else ""
+        return f"It is one example ({self.type}) of a batch ({typeof(self.inner)}) under vmap.{inner}"
 
 
 def unbatched_type(type: ArrayType, axis: int) -> ArrayType:
@@ -44,11 +42,12 @@ def batched_type(type: ArrayType, size: int, axis: int = 0) -> ArrayType:
     return type.update(shape=(*type.shape[:axis], int(size), *type.shape[axis:]))
 
 
-class BatchTrace(Trace):
+class BatchTrace(PairTrace):
     """Runs batch rules; `size` is the batch size and `axis_name` its name, if it has one."""
 
     __slots__ = ("size", "axis_name")
     name = "vmap"
+    tracer = BatchTracer
 
     def __init__(self, parent: Trace, size: int, axis_name: Any = None) -> None:
         super().__init__(parent)
@@ -63,49 +62,22 @@ class BatchTrace(Trace):
             size = NamedSize.of(size, self.axis_name)
         elif all([axis is None for axis in axes]):
             return self.parent.process(op, args, params)  # type: ignore[union-attr]
-        before = context.trace
-        context.trace = self.parent  # type: ignore[assignment]
         try:
-            if self.records:
-                with deriving("vmap", op):
-                    outs, out_axes = op.batch(size, values, axes, **params)
-            else:
-                outs, out_axes = op.batch(size, values, axes, **params)
+            return self.pair(*self.run_rule(op, op.batch, size, values, axes, **params))
         except Exception:
-            context.trace = before
             if "custom" not in op.traits:  # those hold Python functions, not programs with types
                 op.infer(tuple([typeof(x) for x in args]), params)  # names one example's types, if they are to blame
             raise
-        finally:
-            context.trace = before
-        return tuple([x if axis is None else BatchTracer(self, x, axis)
-                      for x, axis in zip(outs, out_axes, strict=True)])
 
     def axes(self) -> tuple[MappedAxis, ...]:
         """This axis, if it has a name, and those around."""
         return (*([] if self.axis_name is None else [MappedAxis(self.axis_name, self.size)]), *super().axes())
 
-    def split(self, args: Sequence[Any]) -> tuple[list[Any], list[int | None]]:
-        """Batched values and their axes; None for a value that is the same for every example."""
-        values: list[Any] = []
-        axes: list[int | None] = []
-        for x in args:
-            mine = type(x) is BatchTracer and x.trace is self
-            if not mine and isinstance(x, Tracer):
-                check_capture(x, self)
-            values.append(x.batched if mine else x)
-            axes.append(x.axis if mine else None)
-        return values, axes
-
 
 def batch_flat(function: Callable[..., Sequence[Any]], size: int, args: Sequence[Any], axes: Sequence[int | None],
                axis_name: Any = None) -> tuple[list[Any], list[int | None]]:
     """Run a function of flat values on batches: the outputs and where their batch axes are."""
-    with running(BatchTrace(context.trace, size, axis_name)) as trace:
-        assert isinstance(trace, BatchTrace)
-        outs = function(*[x if axis is None else BatchTracer(trace, x, axis)
-                          for x, axis in zip(args, axes, strict=True)])
-        return trace.split(outs)
+    return BatchTrace(context.trace, size, axis_name).run(function, args, axes)
 
 
 def place_axis(x: Any, size: int, axis: int | None, wanted: int) -> Any:
@@ -117,21 +89,20 @@ def place_axis(x: Any, size: int, axis: int | None, wanted: int) -> Any:
 
 @kept
 def batch_program(jaxpr: Jaxpr, size: int, axes: tuple[int | None, ...],
-                  force: tuple[bool, ...] | None = None) -> tuple[Jaxpr, tuple[int | None, ...]]:
-    """The program on batches, and the batch axes of its outputs: 0, or None where not batched.
+                  force: tuple[bool, ...] | None = None) -> tuple[Jaxpr, tuple[bool, ...]]:
+    """The program on batches, and which of its outputs are batched, with their axes in front.
 
     Outputs marked in `force` are batched in any case.
     """
-    out_axes: list[int | None] = []
+    out_batched: list[bool] = []
 
     def batched(*args: Any) -> list[Any]:
         outs, found = batch_flat(lambda *xs: run_program(jaxpr, *xs), size, args, axes)
         must = force or (False,) * len(outs)
-        placed = [place_axis(x, size, axis, 0) if axis is not None or forced else x
-                  for x, axis, forced in zip(outs, found, must, strict=True)]
-        out_axes.extend(0 if axis is not None or forced else None for axis, forced in zip(found, must, strict=True))
-        return placed
+        out_batched.extend(axis is not None or forced for axis, forced in zip(found, must, strict=True))
+        return [place_axis(x, size, axis, 0) if wanted else x
+                for x, axis, wanted in zip(outs, found, out_batched, strict=True)]
 
     in_types = [t if axis is None else batched_type(t, size, axis)
                 for t, axis in zip(jaxpr.in_types, axes, strict=True)]
-    return stage(batched, in_types, jaxpr.debug_name), tuple(out_axes)
+    return stage(batched, in_types, jaxpr.debug_name), tuple(out_batched)

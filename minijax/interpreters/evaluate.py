@@ -1,7 +1,7 @@
 """Evaluation: the trace at the bottom, the NumPy evaluator, and running a program.
 
-`run_program` is the shape of every interpreter of programs: an environment, `read`,
-`write`, and a loop over the equations.  It binds each op in the current trace, so
+`run_program` is the shape of every interpreter of programs: an environment, a loop over
+the equations, and for each one `read`, apply, write.  It binds each op in the current trace, so
 the same function evaluates, differentiates, batches and stages a program.
 """
 
@@ -16,7 +16,7 @@ from minijax import config
 from minijax.config import state
 from minijax.errors import UnexpectedTracerError
 from minijax.ir.dtypes import is_inexact, numpy_dtype
-from minijax.ir.jaxpr import Atom, Jaxpr, Literal, Var
+from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Var
 from minijax.ir.op import Op
 from minijax.tracing.array import Array, Tracer, typeof
 from minijax.tracing.backend import Weak
@@ -65,7 +65,7 @@ def to_numpy(x: Any, dtype: Any) -> np.ndarray:
     """The NumPy array of a concrete value; keys become structured arrays of their words."""
     if isinstance(x, Tracer):
         raise UnexpectedTracerError(leak_message(x))
-    array = np.asarray(Array.backend.to_numpy(x.value if isinstance(x, Array) else x)).view(np.ndarray)
+    array = Array.backend.to_numpy(x.value if isinstance(x, Array) else x)
     return array.astype(numpy_dtype(dtype), copy=False)
 
 
@@ -94,36 +94,41 @@ config.on_change(switch_evaluator)
 
 
 def run_program(jaxpr: Jaxpr, *args: Any) -> list[Any]:
-    """Run a program on values in the current trace.
-
-    Each equation runs as if the user's line that made it were running.
-    """
+    """Run a program on values in the current trace."""
     env: dict[Var, Any] = dict(zip(jaxpr.constvars, jaxpr.consts, strict=True))
-
-    def read(atom: Atom) -> Any:
-        return atom.value if type(atom) is Literal else env[atom]  # type: ignore[index]
-
     env.update(zip(jaxpr.invars, args, strict=True))
     for eqn in jaxpr.eqns:
-        with located(eqn):
-            outs = eqn.op.bind(*map(read, eqn.inputs), **eqn.params)
-        env.update(zip(eqn.outvars, outs, strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+        run_equation(eqn, env)
+    return [read(env, atom) for atom in jaxpr.outvars]
+
+
+def run_equation(eqn: Equation, env: dict[Var, Any]) -> None:
+    """Run an equation as if the user's line that made it were running, and write its results."""
+    with located(eqn):
+        outs = eqn.op.bind(*[read(env, atom) for atom in eqn.inputs], **eqn.params)
+    env.update(zip(eqn.outvars, outs, strict=True))
+
+
+def read(env: dict[Var, Any], atom: Atom) -> Any:
+    """The value of a variable, or that of a literal."""
+    return atom.value if type(atom) is Literal else env[atom]  # type: ignore[index]
 
 
 def run_numpy(jaxpr: Jaxpr, args: Sequence[np.ndarray]) -> list[Any]:
     """Run a program on NumPy arrays with the ops' NumPy meanings; tracing plays no part."""
+    env: dict[Var, Any] = dict(zip(jaxpr.invars, args, strict=True))
+    env.update((v, to_numpy(x, v.type.dtype)) for v, x in zip(jaxpr.constvars, jaxpr.consts, strict=True))
+
+    def read(atom: Atom) -> Any:
+        return to_numpy(atom.value, atom.type.dtype) if type(atom) is Literal else env[atom]  # type: ignore[index]
+
     before = context.trace
     context.trace = numpy_trace
     try:
-        env: dict[Var, Any] = {v: to_numpy(c, v.type.dtype) for v, c in zip(jaxpr.constvars, jaxpr.consts, strict=True)}
-        env.update(zip(jaxpr.invars, args, strict=True))
         for eqn in jaxpr.eqns:
-            operands = [to_numpy(a.value, a.type.dtype) if type(a) is Literal else env[a] for a in eqn.inputs]
             with np.errstate(all="ignore"):
-                outs = eqn.op.eval(*operands, **eqn.params)
-            for v, out in zip(eqn.outvars, outs, strict=True):
-                env[v] = np.asarray(out, numpy_dtype(v.type.dtype))
-        return [to_numpy(a.value, a.type.dtype) if type(a) is Literal else env[a] for a in jaxpr.outvars]
+                outs = eqn.op.eval(*map(read, eqn.inputs), **eqn.params)
+            env.update((v, np.asarray(x, numpy_dtype(v.type.dtype))) for v, x in zip(eqn.outvars, outs, strict=True))
+        return [read(atom) for atom in jaxpr.outvars]
     finally:
         context.trace = before

@@ -45,6 +45,13 @@ def on_devices(mesh: DeviceMesh, names: Sequence[Any], tracked: bool) -> running
     return running(DeviceTrace(context.trace, tuple([MappedAxis(name, mesh.sizes[name], tracked) for name in names])))
 
 
+def inside_devices(trace: Trace | None) -> bool:
+    """Whether what is traced runs on each device of a mesh already."""
+    while trace is not None and not isinstance(trace, DeviceTrace):
+        trace = trace.parent
+    return trace is not None
+
+
 def run_stacked(jaxpr: Jaxpr, arrays: Sequence[np.ndarray], mesh: DeviceMesh, names: Sequence[Any],
                 in_specs: Sequence[Spec], out_specs: Sequence[Spec]) -> list[np.ndarray]:
     """The results of running the program on every device, with NumPy, one after the other."""
@@ -52,10 +59,10 @@ def run_stacked(jaxpr: Jaxpr, arrays: Sequence[np.ndarray], mesh: DeviceMesh, na
     in_batches, out_batches = [[] for _ in in_specs], [[] for _ in range(count)]  # names of the axes in front
     for name in reversed(names):
         axes = tuple([0 if name in names_in(spec) else None for spec in in_specs])
-        program, out_axes = batch_program(program, NamedSize.of(mesh.sizes[name], name), axes)
-        for batches, found in ((in_batches, axes), (out_batches, out_axes)):
-            for own, axis in zip(batches, found, strict=True):
-                own[:0] = [] if axis is None else [name]
+        program, batched = batch_program(program, NamedSize.of(mesh.sizes[name], name), axes)
+        for batches, found in ((in_batches, [axis is not None for axis in axes]), (out_batches, batched)):
+            for own, has_axis in zip(batches, found, strict=True):
+                own[:0] = [name] * has_axis
     blocks = [stack_blocks(x, spec, mesh, own) for x, spec, own in zip(arrays, in_specs, in_batches, strict=True)]
     return [join_blocks(x, spec, mesh, own)
             for x, spec, own in zip(run_numpy(program, blocks), out_specs, out_batches, strict=True)]

@@ -9,16 +9,16 @@ Results are kept in the program's own cache, keyed by what was asked.  Output ta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from minijax.interpreters.dual import instantiate, jvp_flat, linearize_flat
+from minijax.interpreters.dual import forced, jvp_flat, linearize_flat
 from minijax.interpreters.evaluate import run_program
-from minijax.interpreters.stage import StageTracer, stage
+from minijax.interpreters.stage import StageTracer, lift_constants, stage
 from minijax.ir.jaxpr import Jaxpr, kept
 from minijax.ir.passes import dce
 from minijax.ir.types import zero
-from minijax.ops.parallel import vary
-from minijax.tracing.array import typeof
+from minijax.util import partition_list
 
 
 @kept
@@ -32,19 +32,12 @@ def jvp_program(jaxpr: Jaxpr, nonzero: tuple[bool, ...],
         given = iter(flat[count:])
         tangents = [next(given) if is_nonzero else zero for is_nonzero in nonzero]
         outs, out_tangents = jvp_flat(lambda *xs: run_program(jaxpr, *xs), flat[:count], tangents)
-        out_tangents = forced(force, out_tangents, outs)
+        out_tangents = forced(force, out_tangents, jaxpr.out_types)
         out_nonzero.extend(t is not zero for t in out_tangents)
         return [*outs, *(t for t in out_tangents if t is not zero)]
 
-    tangent_types = [t for t, is_nonzero in zip(jaxpr.in_types, nonzero, strict=True) if is_nonzero]
+    _, tangent_types = partition_list(nonzero, jaxpr.in_types)
     return stage(jvp, [*jaxpr.in_types, *tangent_types], jaxpr.debug_name), tuple(out_nonzero)
-
-
-def forced(force: tuple[bool, ...] | None, tangents: list[Any], primals: list[Any]) -> list[Any]:
-    """The tangents, those marked in `force` without symbolic zeros; they vary over the mesh axes that primals do."""
-    full = tangents if force is None else [instantiate(t, x) if must else t
-                                           for must, t, x in zip(force, tangents, primals, strict=True)]
-    return [t if t is zero else vary(t, typeof(x).varying) for t, x in zip(full, primals, strict=True)]
 
 
 class Linearized(NamedTuple):
@@ -70,29 +63,29 @@ def linearize_program(jaxpr: Jaxpr, nonzero: tuple[bool, ...],
 
     def known(*primals: StageTracer) -> list[Any]:
         outs, tape = linearize_flat(lambda *xs: run_program(jaxpr, *xs), primals, nonzero)
-        tape.outs = forced(force, tape.outs, outs)
-        linear = dce(tape.to_jaxpr(jaxpr.debug_name))
-        places, extra = _place_residuals(linear.consts, primals, outs)
-        linear = linear.replace(constvars=(), consts=(), invars=linear.constvars + linear.invars)
+        tape.outs = forced(force, tape.outs, jaxpr.out_types)
+        linear, residuals = lift_constants(dce(tape.to_jaxpr(jaxpr.debug_name)))
+        places, outs = place_residuals(residuals, primals, outs)
         found.append((linear, places, tuple(t is not zero for t in tape.outs)))
-        return [*outs, *extra]
+        return outs
 
     program = stage(known, jaxpr.in_types, jaxpr.debug_name)
     linear, places, out_nonzero = found[0]
     return Linearized(dce(program), linear, places, out_nonzero)
 
 
-def _place_residuals(residuals: Any, primals: Any, outs: list[Any]) -> tuple[tuple[tuple[str, int], ...], list[Any]]:
-    """Where each residual is found, and the values that the known program must return besides."""
-    at = {id(x.var): ("input", i) for i, x in enumerate(primals)}
+def place_residuals(residuals: Sequence[Any], primals: Sequence[Any],
+                    outs: Sequence[Any]) -> tuple[tuple[tuple[str, int], ...], list[Any]]:
+    """Where each residual is found; and the outputs of the known program, with residuals that are not at hand."""
+    def key(x: Any) -> Any:
+        return x.var if isinstance(x, StageTracer) else id(x)
+
+    returned = list(outs)
+    places = {key(x): ("input", i) for i, x in enumerate(primals)}
     for i, x in enumerate(outs):
-        if isinstance(x, StageTracer):
-            at.setdefault(id(x.var), ("output", i))
-    places, extra = [], []
+        places.setdefault(key(x), ("output", i))
     for x in residuals:
-        key = id(x.var) if isinstance(x, StageTracer) else id(x)
-        if key not in at:
-            at[key] = "output", len(outs) + len(extra)
-            extra.append(x)
-        places.append(at[key])
-    return tuple(places), extra
+        if key(x) not in places:
+            places[key(x)] = "output", len(returned)
+            returned.append(x)
+    return tuple(places[key(x)] for x in residuals), returned

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax.config import state
@@ -14,8 +12,8 @@ from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Source, Var
 from minijax.ir.op import Op
 from minijax.ir.types import ArrayType, scalar_type
 from minijax.tracing.array import Array, Tracer, typeof
-from minijax.tracing.context import Trace, context, running
-from minijax.tracing.leaks import check_capture
+from minijax.tracing.context import Trace, attributed, context, running
+from minijax.tracing.leaks import owns
 from minijax.tracing.source import user_source
 
 
@@ -31,8 +29,7 @@ class StageTracer(Tracer):
 
     def describe(self) -> str:
         """The argument or the line that this value came from."""
-        trace = self.trace
-        assert isinstance(trace, StageTrace)
+        trace: Any = self.trace
         for number, v in enumerate(trace.invars):
             if v is self.var:
                 path = trace.arg_names[number] if trace.arg_names else f"argument number {number}"
@@ -66,15 +63,11 @@ class StageTrace(Trace):
         return StageTracer(self, var)
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
-        """Record one equation."""
+        """Record an equation; returns tracers of its results."""
         inputs = [x.var if type(x) is StageTracer and x.trace is self else self.atom(x) for x in args]
-        return self.record(op, inputs, params)
-
-    def record(self, op: Op, inputs: list[Atom], params: dict[str, Any]) -> tuple[Any, ...]:
-        """Add the equation and return tracers of its results."""
         outvars = [Var(t) for t in op.infer(tuple([atom.type for atom in inputs]), params)]
-        origin = context.origin
-        eqn = Equation(op, inputs, outvars, params, context.source or self.source(), origin)
+        source, origin, _ = context.attribution
+        eqn = Equation(op, inputs, outvars, params, source or self.source(), origin)
         self.eqns.append(eqn)
         if origin is not None and origin.equation is None and origin.op is op:
             origin.equation = eqn
@@ -86,17 +79,16 @@ class StageTrace(Trace):
 
     def atom(self, x: Any) -> Atom:
         """What stands for the value `x` in the program."""
-        if isinstance(x, Array):
-            return x.var if type(x) is StageTracer and x.trace is self else self.capture(x)
-        scalar = scalar_type(x)
-        return Literal(x, scalar) if scalar is not None else self.capture(x)
+        if type(x) is StageTracer and x.trace is self:
+            return x.var
+        scalar = None if isinstance(x, Array) else scalar_type(x)
+        return self.capture(x) if scalar is None else Literal(x, scalar)
 
     def capture(self, x: Any) -> Var:
         """The constant that stands for an array, or for a live tracer of an enclosing trace."""
         found = self.captured.get(id(x))
         if found is None:
-            if isinstance(x, Tracer):
-                check_capture(x, self)
+            owns(self, x)  # refuses tracers that have leaked
             # `x` itself is kept too: its id, the key, stays taken.
             found = self.captured[id(x)] = Var(typeof(x)), x if isinstance(x, Array) else Array(x), x
         return found[0]
@@ -117,16 +109,20 @@ def stage(function: Callable[..., Sequence[Any]], in_types: Sequence[ArrayType],
     """Trace a function of flat values to a program whose constants are what it captured.
 
     A captured constant may be a tracer of an enclosing trace; see `lift_constants`.
+
+    Python's cyclic collector is held back: programs make many objects and no garbage, and its walks
+    over them cost as much as tracing does at 10^5 equations.  Reference counting goes on.  Pauses may
+    nest and overlap, over threads too: who finds the collector on switches it on again.
     """
-    with paused_garbage_collection(), running(StageTrace(context.trace, name or "the traced function", arg_names)) as t:
-        assert isinstance(t, StageTrace)
-        before = context.source, context.origin, context.equation
-        context.source = context.origin = context.equation = None
-        try:
-            outs = function(*[t.new_input(type) for type in in_types])
-            return t.finish(outs, name)
-        finally:
-            context.source, context.origin, context.equation = before
+    trace = StageTrace(context.trace, name or "the traced function", arg_names)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        with running(trace), attributed(None, None, None):
+            return trace.finish(function(*[trace.new_input(type) for type in in_types]), name)
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def lift_constants(jaxpr: Jaxpr) -> tuple[Jaxpr, tuple[Any, ...]]:
@@ -134,32 +130,3 @@ def lift_constants(jaxpr: Jaxpr) -> tuple[Jaxpr, tuple[Any, ...]]:
     if not jaxpr.consts:
         return jaxpr, ()
     return jaxpr.replace(constvars=(), consts=(), invars=jaxpr.constvars + jaxpr.invars), jaxpr.consts
-
-
-class _Pauses:
-    """How many pauses are open, and whether the collector was on before the first."""
-
-    lock = threading.Lock()
-    count = 0
-    enabled = False
-
-
-@contextlib.contextmanager
-def paused_garbage_collection() -> Iterator[None]:
-    """Hold back Python's cyclic collector while tracing.
-
-    Programs make many objects and no garbage; the collector's walks over them cost as much
-    as tracing does at 10^5 equations.  Reference counting goes on.  Pauses nest, over threads too.
-    """
-    with _Pauses.lock:
-        if _Pauses.count == 0:
-            _Pauses.enabled = gc.isenabled()
-            gc.disable()
-        _Pauses.count += 1
-    try:
-        yield
-    finally:
-        with _Pauses.lock:
-            _Pauses.count -= 1
-            if _Pauses.count == 0 and _Pauses.enabled:
-                gc.enable()

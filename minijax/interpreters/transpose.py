@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from minijax.interpreters.dual import LinearTape
-from minijax.interpreters.stage import stage
 from minijax.errors import MissingRuleError, NonlinearError
+from minijax.interpreters.dual import LinearTape, forced
+from minijax.interpreters.evaluate import run_equation
+from minijax.interpreters.stage import stage
 from minijax.ir.jaxpr import Atom, Equation, Jaxpr, Literal, Origin, Var, kept
 from minijax.ir.op import Linear
 from minijax.ir.types import zero
 from minijax.ops.elementwise import add_any
 from minijax.ops.parallel import psum, vary
-from minijax.ops.structural import zeros_of
 from minijax.tracing.array import Tracer, typeof
-from minijax.tracing.context import context, located
+from minijax.tracing.context import attributed, context
 from minijax.util import partition_list
 
 
@@ -25,50 +26,39 @@ def backward_pass(eqns: Sequence[Equation], values: dict[Var, Any], outs: Iterab
     `values` are the non-linear variables; `outs` pairs each output with its cotangent.
     """
     cotangents: dict[Var, Any] = {}
-    for atom, ct in outs:
-        accumulate(cotangents, atom, ct)
+    accumulate(cotangents, outs)
     for eqn in reversed(eqns):
         cts = [cotangents.pop(v, zero) for v in eqn.outvars]
         if all([ct is zero for ct in cts]):
             continue
         args = [atom.value if type(atom) is Literal else values[atom] if atom in values else Linear(atom.type)
                 for atom in eqn.inputs]
-        if context.trace.records:
-            with transposing(eqn):
-                accumulate_all(cotangents, eqn, transpose_equation(eqn, cts, args))
-        else:
-            accumulate_all(cotangents, eqn, transpose_equation(eqn, cts, args))
+        with transposing(eqn):
+            accumulate(cotangents, zip(eqn.inputs, transpose_equation(eqn, cts, args), strict=True))
     return cotangents
 
 
-def accumulate_all(cotangents: dict[Var, Any], eqn: Equation, cts: Sequence[Any]) -> None:
-    """Add what an equation's transpose rule returned to the cotangents of its inputs."""
-    for atom, ct in zip(eqn.inputs, cts, strict=True):
-        if ct is not None and ct is not zero:
-            accumulate(cotangents, atom, ct)
-
-
-def accumulate(cotangents: dict[Var, Any], atom: Atom, ct: Any) -> None:
-    """Add a cotangent to what a variable has already; that of a literal is dropped.
+def accumulate(cotangents: dict[Var, Any], found: Iterable[tuple[Atom, Any]]) -> None:
+    """Add cotangents to what their variables have already; `zero` and None add nothing, those of literals are lost.
 
     A value that does not vary along a mesh axis is one for all devices there: its cotangent is the sum over them.
     """
-    if ct is not zero and type(atom) is Var:
-        if atom.type.varying or isinstance(ct, Tracer):
-            ct = vary(psum(ct, typeof(ct).varying - atom.type.varying), atom.type.varying)
-        before = cotangents.get(atom)
-        cotangents[atom] = ct if before is None else add_any(before, ct)
+    for atom, ct in found:
+        if ct is not None and ct is not zero and type(atom) is Var:
+            if atom.type.varying or isinstance(ct, Tracer):
+                ct = vary(psum(ct, typeof(ct).varying - atom.type.varying), atom.type.varying)
+            before = cotangents.get(atom)
+            cotangents[atom] = ct if before is None else add_any(before, ct)
 
 
-class transposing(located):
-    """Context manager: what is recorded inside is made by transposing this equation."""
+def transposing(eqn: Equation) -> AbstractContextManager[None]:
+    """Context manager: what is recorded inside, if anything is, is made by transposing this equation."""
+    if not context.trace.records:
+        return _unrecorded
+    return attributed(eqn.source, Origin("transpose", eqn.op, eqn, eqn.origin), None)
 
-    __slots__ = ()
 
-    def __enter__(self) -> None:
-        super().__enter__()
-        context.origin = Origin("transpose", self.equation.op, self.equation, self.equation.origin)
-        context.equation = None
+_unrecorded = nullcontext()
 
 
 def transpose_equation(eqn: Equation, cts: list[Any], args: list[Any]) -> Any:
@@ -84,10 +74,9 @@ def transpose_equation(eqn: Equation, cts: list[Any], args: list[Any]) -> Any:
 
 def transpose_tape(tape: LinearTape, cts: Sequence[Any]) -> list[Any]:
     """Cotangents of the inputs of a tape, `zero` where an input does not matter."""
-    residuals = {var: value for var, value, _ in tape.trace.captured.values()}
-    outs = [(v, ct) for v, ct in zip(tape.out_vars, cts, strict=True) if v is not zero]
-    found = backward_pass(tape.trace.eqns, residuals, outs)
-    return [found.get(v, zero) for v in tape.trace.invars]
+    residuals = {var: value for var, value, _ in tape.captured.values()}
+    found = backward_pass(tape.eqns, residuals, zip(tape.out_vars, cts, strict=True))
+    return [found.get(v, zero) for v in tape.invars]
 
 
 def transpose_values(jaxpr: Jaxpr, args: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
@@ -100,9 +89,7 @@ def transpose_values(jaxpr: Jaxpr, args: Sequence[Any], cts: Sequence[Any]) -> l
     linear_eqns = []
     for eqn in jaxpr.eqns:
         if all(type(a) is Literal or a in values for a in eqn.inputs):
-            operands = [a.value if type(a) is Literal else values[a] for a in eqn.inputs]  # type: ignore[index]
-            with located(eqn):
-                values.update(zip(eqn.outvars, eqn.op.bind(*operands, **eqn.params), strict=True))
+            run_equation(eqn, values)
         else:
             linear_eqns.append(eqn)
     found = backward_pass(linear_eqns, values, zip(jaxpr.outvars, cts, strict=True))
@@ -113,8 +100,8 @@ def transpose_values(jaxpr: Jaxpr, args: Sequence[Any], cts: Sequence[Any]) -> l
 def transpose_program(jaxpr: Jaxpr, linear: tuple[bool, ...], nonzero: tuple[bool, ...],
                       force: tuple[bool, ...] | None = None) -> tuple[Jaxpr, tuple[bool, ...]]:
     """The program (non-linear inputs, non-zero output cotangents) -> non-zero cotangents of the linear
-    inputs, and which of the linear inputs those are.  Inputs marked in `force` always have one."""
-    known_types, _ = partition_list(linear, jaxpr.in_types)
+    inputs, and which of the linear inputs those are; those marked in `force` always have one."""
+    known_types, linear_types = partition_list(linear, jaxpr.in_types)
     _, ct_types = partition_list(nonzero, jaxpr.out_types)
     out_nonzero: list[bool] = []
 
@@ -122,10 +109,9 @@ def transpose_program(jaxpr: Jaxpr, linear: tuple[bool, ...], nonzero: tuple[boo
         known, cts = iter(flat[: len(known_types)]), iter(flat[len(known_types):])
         args = [Linear(v.type) if is_linear else next(known) for v, is_linear in zip(jaxpr.invars, linear, strict=True)]
         found = transpose_values(jaxpr, args, [next(cts) if is_nonzero else zero for is_nonzero in nonzero])
-        full = [vary(zeros_of(t), t.varying) if must and ct is zero else ct
-                for must, ct, t in zip(force or [False] * len(linear), found, jaxpr.in_types, strict=True)]
-        _, linear_cts = partition_list(linear, full)
-        out_nonzero.extend(ct is not zero for ct in linear_cts)
-        return [ct for ct in linear_cts if ct is not zero]
+        _, linear_cts = partition_list(linear, found)
+        full = forced(force, linear_cts, linear_types)
+        out_nonzero.extend(ct is not zero for ct in full)
+        return [ct for ct in full if ct is not zero]
 
     return stage(transposed, [*known_types, *ct_types], jaxpr.debug_name), tuple(out_nonzero)

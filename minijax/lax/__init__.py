@@ -7,6 +7,7 @@ scalars take the dtype of the arrays beside them.
 from types import ModuleType as _ModuleType
 
 try:
+    from minijax import jax_rules as _jax_rules  # what JAX's own transformations need
     from minijax import lowering as _lowering
 except ModuleNotFoundError as _error:
     if _error.name != "jax":

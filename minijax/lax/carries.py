@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import check_leaves
 from minijax.api.boundary import explain_call
+from minijax.calls.arguments import Arguments, check_leaves
 from minijax.calls.jit import Traced, trace_cache
 from minijax.calls.names import function_name, leaf_names
-from minijax.calls.static import no_static
 from minijax.config import state
 from minijax.errors import MinijaxTypeError, TreeError
 from minijax.interpreters.evaluate import run_program
@@ -39,13 +38,8 @@ def described(function: Any) -> str:
 
 def traced(function: Callable[..., Any], types: Types, args: Sequence[Any]) -> Traced:
     """The program of a function for arguments of the given structure and leaf types; kept with the function."""
-    in_tree = pytree.structure((tuple(args), {}))
-
-    def names() -> list[str]:
-        return [f"argument {name}" for name in leaf_names(function, args)]
-
     try:
-        return trace_cache(function).get(function, types, in_tree, no_static, names)
+        return trace_cache(function).get(Arguments("tracing", function, args), types)
     except TypeError as error:
         raise explained(function, args) or error from None
 
@@ -90,8 +84,7 @@ def check_function(who: str, name: str, function: Any) -> None:
 def flat_values(who: str, name: str, tree: Any) -> tuple[list[Any], Any, Types]:
     """Leaves, structure and types of a pytree of values; raises `MinijaxTypeError` for leaves that are none."""
     leaves, treedef = pytree.flatten(tree)
-    names = [name + pytree.keystr(path) for path, _ in pytree.leaves_with_path(tree)]
-    check_leaves(who, names, leaves)
+    check_leaves(who, lambda: leaf_names(name, tree), leaves)
     return leaves, treedef, tuple([typeof(x) for x in leaves])
 
 
@@ -115,12 +108,12 @@ def check_trees(who: str, wanted: Any, found: Any, first: str, second: str, fix:
 def check_types(who: str, tree: Any, name: str, wanted: Types, found: Types, first: str, second: str,
                 rule: str) -> None:
     """Raise `MinijaxTypeError` for the first leaf whose types differ by more than weakness."""
-    paths = [path for path, _ in pytree.leaves_with_path(tree.unflatten(range(tree.num_leaves)))]
-    for path, t, u in zip(paths, wanted, found, strict=True):
+    names = leaf_names(name, tree.unflatten(range(tree.num_leaves)))
+    for leaf, t, u in zip(names, wanted, found, strict=True):
         if not t.matches(u):
             what, fix = (("shapes", "Reshape, slice or pad one of them.") if t.shape != u.shape else
                          ("dtypes", "Convert one of them with .astype(...)."))
-            raise MinijaxTypeError(f"{who}{at_line()}: {name}{pytree.keystr(path)} is {t} {first} and {u} {second}; "
+            raise MinijaxTypeError(f"{who}{at_line()}: {leaf} is {t} {first} and {u} {second}; "
                                    f"the {what} differ. {rule} {fix}")
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from minijax import pytree
 from minijax.api.boundary import boundary
+from minijax.calls.arguments import check_outputs
 from minijax.calls.cond import cond_p, taken_branch
-from minijax.calls.jit import check_outputs
-from minijax.calls.reverse_loop import SLOTS
+from minijax.calls.names import function_name
 from minijax.calls.while_loop import while_p
 from minijax.config import state
 from minijax.errors import ConcretizationTypeError, MinijaxTypeError, MinijaxValueError
@@ -19,6 +19,7 @@ from minijax.ir.types import ArrayType
 from minijax.lax.carries import (Types, apart, applied, carried, check_carry, check_function, check_trees, check_types, described,
                                  flat_values, made_once, retyped, settled, traced, with_common_captures)
 from minijax.lax.loops import scan
+from minijax.lax.reverse_loop import SLOTS
 from minijax.ops.comparison import lt, ne
 from minijax.ops.conversion import convert_element_type
 from minijax.ops.families import add, at_line
@@ -263,7 +264,7 @@ def _checked(body_fun: Callable[[Any, Any], Any], i: Any, val: Any) -> Any:
     (leaves, tree), (outs, out_tree) = pytree.flatten(val), pytree.flatten(found)
     check_trees("fori_loop", tree, out_tree, "init_val", f"the result of body_fun, {described(body_fun)},",
                 "The body returns the structure that it is given.")
-    check_outputs(body_fun, outs, out_tree)
+    check_outputs(f"The function {function_name(body_fun)}", outs, out_tree)
     after = tuple([typeof(x) for x in outs])
     before = tuple([u if t.weak_type and t.shape == u.shape else t  # it gives way
                     for t, u in zip([typeof(x) for x in leaves], after, strict=True)])

@@ -11,7 +11,8 @@ from minijax import pytree
 from minijax.api.boundary import boundary
 from minijax.api.vmap import vmap
 from minijax.calls.jit import Traced
-from minijax.calls.scan import regrouped, scan_p
+from minijax.calls.masks import regrouped
+from minijax.calls.scan import scan_p
 from minijax.config import state
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.interpreters.batch import unbatched_type

@@ -6,20 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import flatten_values
 from minijax.api.boundary import boundary
 from minijax.derivatives import linearize
+from minijax.calls.arguments import Arguments
 from minijax.calls.custom import bind_custom, custom_jvp_p
 from minijax.calls.jit import Traced, trace_function
 from minijax.calls.linear_solve import linear_solve_p
-from minijax.calls.static import no_static
 from minijax.errors import MinijaxTypeError, TreeError
 from minijax.interpreters.dual import jvp_flat
 from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.transpose import transpose_program
 from minijax.ir.jaxpr import Jaxpr, Var
 from minijax.ir.types import ArrayType, zero
-from minijax.lax.carries import check_function
+from minijax.lax.carries import check_function, flat_values
 from minijax.ops.arithmetic import neg
 from minijax.ops.structural import zeros_of
 from minijax.tracing.array import typeof
@@ -44,9 +43,7 @@ def custom_linear_solve(matvec: Function, b: Any, solve: Function, transpose_sol
     """
     for name, function in (("matvec", matvec), ("solve", solve), ("transpose_solve", transpose_solve or solve)):
         check_function("custom_linear_solve", name, function)
-    leaves, tree = flatten_values("custom_linear_solve", matvec, (b,))
-    tree = tree.children()[0]
-    types = [typeof(x) for x in leaves]
+    leaves, tree, types = flat_values("custom_linear_solve", "b", b)
     if symmetric and transpose_solve is None:
         transpose_solve = solve
     forward = _trace(matvec, types, tree)
@@ -63,8 +60,7 @@ def custom_linear_solve(matvec: Function, b: Any, solve: Function, transpose_sol
 
 def _trace(function: Function, types: Sequence[ArrayType], tree: Any) -> Traced:
     """A function of one pytree, traced at the types of its leaves."""
-    in_tree = pytree.structure(((tree.unflatten([0] * len(types)),), {}))
-    return trace_function(function, types, in_tree, no_static, ())
+    return trace_function(Arguments("tracing", function, (tree.unflatten(types),)), types)
 
 
 def _open(traced: Traced) -> Function:
@@ -77,17 +73,9 @@ def _open(traced: Traced) -> Function:
 
 def _transposed(traced: Traced, count: int) -> Traced:
     """The transpose of a traced function of `count` leaves that returns as many of the same types."""
-    linear = (False,) * len(traced.captured) + (True,) * count
-    program, nonzero = transpose_program(traced.jaxpr, linear, (True,) * count)
-    in_types = traced.jaxpr.in_types[len(traced.captured):]
-
-    def call(*flat: Any) -> list[Any]:
-        outs = iter(run_program(program, *flat))
-        return [next(outs) if n else zeros_of(t) for n, t in zip(nonzero, in_types, strict=True)]
-
-    full = program if all(nonzero) else trace_function(
-        call, program.in_types, pytree.structure(((0,) * len(program.in_types), {})), no_static, ()).jaxpr
-    return Traced(full, traced.captured, traced.out_tree)
+    linear, every = (False,) * len(traced.captured) + (True,) * count, (True,) * count
+    program, _ = transpose_program(traced.jaxpr, linear, every, every)
+    return Traced(program, traced.captured, traced.out_tree)
 
 
 def _solver(name: str, function: Function, matvec: Function, types: Sequence[ArrayType], tree: Any,
@@ -147,9 +135,7 @@ def custom_root(f: Function, initial_guess: Any, solve: Function, tangent_solve:
     """
     for name, function in (("f", f), ("solve", solve), ("tangent_solve", tangent_solve)):
         check_function("custom_root", name, function)
-    leaves, tree = flatten_values("custom_root", f, (initial_guess,))
-    tree = tree.children()[0]
-    types = [typeof(x) for x in leaves]
+    leaves, tree, types = flat_values("custom_root", "initial_guess", initial_guess)
     equation = _trace(f, types, tree)
     _check_like(equation, tree, types, "custom_root", "f")
     solver = _solver_of_root(solve, f, types, tree, has_aux)
@@ -157,8 +143,8 @@ def custom_root(f: Function, initial_guess: Any, solve: Function, tangent_solve:
     def tangents(x: Any, y: Any) -> Any:
         return tangent_solve(linearize(f, x)[1], y)
 
-    both = pytree.structure(((tree.unflatten([0] * len(types)),) * 2, {}))
-    tangent = trace_function(tangents, [*types, *types], both, no_static, ())
+    both = Arguments("tracing", tangents, (tree.unflatten(types), tree.unflatten(types)))
+    tangent = trace_function(both, [*types, *types])
     _check_like(tangent, tree, types, "custom_root", "tangent_solve")
     counts = [len(traced.captured) for traced in (equation, solver, tangent)]
     rule = _RootRule(equation.jaxpr, solver.jaxpr, tangent.jaxpr, counts)

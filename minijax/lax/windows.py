@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from minijax import pytree
+from minijax.calls.arguments import Arguments
 from minijax.calls.jit import Traced, trace_cache
 from minijax.calls.reduce import combined, reduce_p, reduce_window_p
-from minijax.calls.static import no_static
 from minijax.errors import MinijaxTypeError
 from minijax.ir.jaxpr import Jaxpr
 from minijax.ir.op import Op
@@ -58,8 +58,8 @@ def _operands(name: str, operands: Any, init_values: Any) -> tuple[list[Any], li
 def _traced(name: str, computation: Callable[..., Any], xs: Sequence[Any], tree: Any) -> Traced:
     """The computation of two sets of scalars."""
     scalars = tuple([ArrayType((), typeof(x).dtype) for x in xs])
-    _, in_tree = pytree.flatten(((tree.unflatten(scalars), tree.unflatten(scalars)), {}))
-    traced = trace_cache(computation).get(computation, (*scalars, *scalars), in_tree, no_static, lambda: [])
+    call = Arguments(name, computation, (tree.unflatten(scalars), tree.unflatten(scalars)))
+    traced = trace_cache(computation).get(call, (*scalars, *scalars))
     if traced.out_tree != tree:
         raise MinijaxTypeError(f"{name}: the computation returns a {traced.out_tree} where the operands are a {tree}"
                                f"{at_line()}. It must return what it takes, combined.")

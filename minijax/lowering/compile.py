@@ -9,13 +9,14 @@ from typing import Any
 import jax
 
 from minijax import pytree
-from minijax.calls.jit import Traced, trace_cache
+from minijax.calls.jit import Traced, jit_p, trace_cache
 from minijax.config import state
 from minijax.ir.passes import dce
 from minijax.lowering.emit import emit
-from minijax.lowering.nans import check_nans, find_nan, has_nan
+from minijax.lowering.nans import has_nan, report_nan
 from minijax.lowering.values import bare
 from minijax.tracing.array import Array, typeof
+from minijax.tracing.source import at_line
 
 
 def reference_to(function: Any) -> Callable[[], Any]:
@@ -45,23 +46,19 @@ def compile_function(function: Any, options: Any) -> Any:
 
 def trace_call(function: Any, options: Any, args: Any, kwargs: Any) -> tuple[Traced, list[Array]]:
     """The program for a call, and the call's leaves as Arrays."""
-    dynamic, static = options.split(args, kwargs)
-    leaves, in_tree = pytree.flatten(dynamic)
-    arrays = [x if isinstance(x, Array) else Array(x if hasattr(x, "dtype") else jax.numpy.asarray(x)) for x in leaves]
-    types = tuple([typeof(x) for x in arrays])
-    names = options.argument_names(function, args, kwargs)
-    return trace_cache(function).get(function, types, in_tree, static, names), arrays
+    call = options.arguments("jit", function, args, kwargs)
+    arrays = [x if isinstance(x, Array) else Array(x if hasattr(x, "dtype") else jax.numpy.asarray(x))
+              for x in call.leaves]
+    return trace_cache(function).get(call, tuple([typeof(x) for x in arrays])), arrays
 
 
 def with_nan_check(jitted: Any, reference: Any, options: Any) -> Any:
     """A jitted function that, when a result has a NaN, finds the equation that made it."""
     def call(*args: Any, **kwargs: Any) -> Any:
         outs = jitted(*args, **kwargs)
-        values = [x.value for x in pytree.leaves(outs)]
-        if any(has_nan(x) for x in values):
+        if has_nan([x.value for x in pytree.leaves(outs)]):
             traced, leaves = trace_call(reference(), options, args, kwargs)
-            find_nan(traced.jaxpr, [*map(bare, traced.captured), *(jax.numpy.asarray(bare(x)) for x in leaves)])
-            check_nans("a jitted function", values)
+            report_nan(jit_p, [*map(bare, [*traced.captured, *leaves])], {"jaxpr": traced.jaxpr}, at_line())
         return outs
 
     call.lower = jitted.lower  # type: ignore[attr-defined]

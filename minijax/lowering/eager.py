@@ -8,24 +8,23 @@ from typing import Any
 import jax
 
 from minijax.ir.op import Op
-from minijax.lowering.nans import check_nans
-from minijax.lowering.table import apply_rule
+from minijax.lowering.nans import has_nan, report_nan
+from minijax.lowering.table import eager_rules, find_rule
 from minijax.lowering.values import bare
 from minijax.tracing.array import Array, check_not_donated, typeof
+from minijax.tracing.source import at_line
 from minijax.util import bounded
 
 # Key: the op, and its parameters if it has any.  jax.jit keys on types below that.
 _kernels: dict[Any, Callable[..., Any]] = {}
-# Ops that hold programs evaluate these instead; the compiled form is kept by the program itself.
-program_evaluators: dict[Op, Callable[..., tuple[Any, ...]]] = {}
 
 
 def evaluate_xla(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
     """Apply an op to concrete values with a compiled kernel."""
     if params:
-        evaluator = program_evaluators.get(op)
-        if evaluator is not None:
-            return evaluator(args, params)
+        evaluate = eager_rules.get(op)
+        if evaluate is not None:
+            return evaluate(op, args, params)
         key: Any = (op, *params.items())
     else:
         key = op
@@ -41,20 +40,21 @@ def evaluate_xla(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple
         check_not_donated(args)
         op.infer(tuple([typeof(x) for x in args]), params)  # raises our own error, if the types are to blame
         raise
-    return (Array(outs[0]),) if len(outs) == 1 else tuple(map(Array, outs))
+    return tuple(map(Array, outs)) if isinstance(outs, (tuple, list)) else (Array(outs),)
 
 
 def evaluate_xla_checked(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
     """`evaluate_xla` under `jax_debug_nans`."""
     outs = evaluate_xla(op, args, params)
-    check_nans(op.name, [x.value for x in outs])
+    if has_nan([x.value for x in outs]):
+        report_nan(op, [bare(x) for x in args], params, at_line())
     return outs
 
 
 def new_kernel(op: Op, params: dict[str, Any]) -> Callable[..., Any]:
-    """A compiled function of one op at fixed parameters."""
-    def kernel(*values: Any) -> tuple[Any, ...]:
-        return apply_rule(op, values, params)
+    """A compiled function of one op at fixed parameters.  A single result comes bare: JAX returns that quicker."""
+    def kernel(*values: Any) -> Any:
+        return find_rule(op)(*values, **params)
 
     kernel.__name__ = op.name
     return jax.jit(kernel)

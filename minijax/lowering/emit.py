@@ -10,12 +10,8 @@ import jax
 from minijax.config import state
 from minijax.errors import UnhandledEffectError
 from minijax.ir.jaxpr import Atom, Jaxpr, Literal
-from minijax.ir.op import Op
-from minijax.lowering.eager import program_evaluators
-from minijax.lowering.nans import check_nans, find_nan, has_nan
-from minijax.lowering.table import apply_rule, lower, rules
+from minijax.lowering.table import apply_rule, rules
 from minijax.lowering.values import bare, to_device
-from minijax.tracing.array import Array
 
 
 def emit(jaxpr: Jaxpr, args: Sequence[Any]) -> list[Any]:
@@ -52,20 +48,3 @@ def compiled(jaxpr: Jaxpr, name: str) -> Callable[..., Any]:
         run.__name__ = name
         found = jaxpr.cache.setdefault(key, jax.jit(run))
     return found
-
-
-def evaluate_program(args: Sequence[Any], params: dict[str, Any]) -> tuple[Any, ...]:
-    """Run a held program, compiled, on concrete values."""
-    jaxpr = params["jaxpr"]
-    values = [x.value if type(x) is Array else bare(x) for x in args]
-    outs = compiled(jaxpr, params["name"])(*values)
-    if state.jax_debug_nans and any(has_nan(x) for x in outs):
-        find_nan(jaxpr, values)
-        check_nans(params["name"], outs)
-    return tuple(map(Array, outs))
-
-
-def lower_call(op: Op) -> None:
-    """An op that holds a program in `jaxpr`: compiled when eager, a nested function in XLA's program."""
-    program_evaluators[op] = evaluate_program
-    lower(op, lambda *values, jaxpr, name: compiled(jaxpr, name)(*values))

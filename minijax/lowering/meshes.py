@@ -15,6 +15,7 @@ from minijax.calls.shard_map import shard_map_p
 from minijax.config import state
 from minijax.errors import MinijaxValueError
 from minijax.ir.jaxpr import Jaxpr
+from minijax.ir.op import Op
 from minijax.lowering.eager import new_kernel
 from minijax.lowering.emit import emit
 from minijax.lowering.values import bare
@@ -118,12 +119,12 @@ def sharding_constraint(x: Any, *, placement: Placement) -> Any:
     return jax.lax.with_sharding_constraint(x, to_sharding(placement))
 
 
-def evaluate_placing(args: Sequence[Any], params: dict[str, Any]) -> tuple[Any, ...]:
+def evaluate_placing(op: Op, args: Sequence[Any], params: dict[str, Any]) -> tuple[Any, ...]:
     """Put a value elsewhere now: a compiled program runs on its own devices only."""
     return (Array(put(args[0], params["placement"])),)
 
 
-def evaluate(args: Sequence[Any], params: dict[str, Any]) -> tuple[Any, ...]:
+def evaluate(op: Op, args: Sequence[Any], params: dict[str, Any]) -> tuple[Any, ...]:
     """Run a mapped program, compiled; the compiled form is kept by the program."""
     cache, key = params["jaxpr"].cache, ("kernel", *params.items(), state.token)
     kernel = cache.get(key) or cache.setdefault(key, new_kernel(shard_map_p, params))

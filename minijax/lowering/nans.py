@@ -9,25 +9,16 @@ import jax
 import numpy as np
 
 from minijax.ir.jaxpr import Jaxpr, Literal, held_programs
+from minijax.ir.op import Op
 from minijax.lowering.table import apply_rule
-from minijax.tracing.source import at_line
 
 
-def has_nan(value: Any) -> bool:
-    """Whether a concrete floating-point value has a NaN."""
-    if not jax.numpy.issubdtype(value.dtype, jax.numpy.inexact):
-        return False
+def has_nan(values: Sequence[Any]) -> bool:
+    """Whether one of these concrete values has a NaN."""
     try:
-        return bool(np.isnan(np.asarray(value)).any())
+        return any([np.isnan(np.asarray(x)).any() for x in values if jax.numpy.issubdtype(x.dtype, jax.numpy.inexact)])
     except jax.errors.TracerArrayConversionError:  # inside somebody's jax.jit: nothing to see yet
         return False
-
-
-def check_nans(what: str, outs: Sequence[Any]) -> None:
-    """Raise `FloatingPointError` if a result has a NaN."""
-    if any(has_nan(x) for x in outs):
-        raise FloatingPointError(f"invalid value (nan) encountered in {what}{at_line()}. "
-                                 "jax_debug_nans is on; switch it off to let NaNs pass.")
 
 
 def find_nan(jaxpr: Jaxpr, args: Sequence[Any]) -> None:
@@ -36,11 +27,16 @@ def find_nan(jaxpr: Jaxpr, args: Sequence[Any]) -> None:
     for eqn in jaxpr.eqns:
         values = [a.value if isinstance(a, Literal) else env[a] for a in eqn.inputs]
         outs = apply_rule(eqn.op, values, eqn.params)
-        if any(has_nan(x) for x in outs):
-            for held in held_programs(eqn.params):
-                if [t.shape for t in held.in_types] == list(map(np.shape, values)):  # not the step of a loop over xs
-                    find_nan(held, values)
+        if has_nan(outs):
             origin = f", made by {eqn.origin}" if eqn.origin else ""
-            raise FloatingPointError(f"invalid value (nan) encountered in {eqn.op.name} at {eqn.source}{origin}. "
-                                     "jax_debug_nans is on; switch it off to let NaNs pass.")
+            report_nan(eqn.op, values, eqn.params, f" at {eqn.source}{origin}")
         env.update(zip(eqn.outvars, outs, strict=True))
+
+
+def report_nan(op: Op, values: Sequence[Any], params: dict[str, Any], where: str) -> None:
+    """Raise `FloatingPointError` for an op that made a NaN, or for the equation that did in a program that it holds."""
+    for held in held_programs(params):
+        if [t.shape for t in held.in_types] == list(map(np.shape, values)):  # not the step of a loop over xs
+            find_nan(held, values)
+    raise FloatingPointError(f"invalid value (nan) encountered in {op.name}{where}. "
+                             "jax_debug_nans is on; switch it off to let NaNs pass.")

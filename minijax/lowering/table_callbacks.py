@@ -1,4 +1,4 @@
-"""How calls back to Python become JAX's callbacks: one line an op; eager calls run the function at once."""
+"""How calls back to Python become JAX's callbacks; eager calls run the function at once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from minijax.interpreters.evaluate import evaluate_numpy
 from minijax.ir.op import Op
+from minijax.lowering.table import apply_rule, lower
 from minijax.lowering.values import bare
 from minijax.ops.callbacks import debug_callback_p, io_callback_p, pure_callback_p
 from minijax.tracing.array import Array
@@ -23,42 +24,30 @@ def _on_host(callback: Any, types: Sequence[Any]) -> Callable[..., Any]:
     return call
 
 
-def _structs(types: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(jax.ShapeDtypeStruct(t.shape, t.dtype) for t in types)
-
-
 def _debug(*values: Any, callback: Any, **options: Any) -> tuple[()]:
     jax.debug.callback(_on_host(callback, ()), *values, **options)
     return ()
 
 
-def _pure(*values: Any, callback: Any, result_types: Any, **options: Any) -> Any:
-    return jax.pure_callback(_on_host(callback, result_types), _structs(result_types), *values, **options)
+def _returning(function: Callable[..., Any]) -> Callable[..., Any]:
+    def rule(*values: Any, callback: Any, result_types: Sequence[Any], **options: Any) -> Any:
+        structs = tuple([jax.ShapeDtypeStruct(t.shape, t.dtype) for t in result_types])
+        return function(_on_host(callback, result_types), structs, *values, **options)
+
+    return rule
 
 
-def _io(*values: Any, callback: Any, result_types: Any, **options: Any) -> Any:
-    return jax.experimental.io_callback(_on_host(callback, result_types), _structs(result_types), *values, **options)
+def _call_now(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
+    """Call the function, after what compiled programs have yet to do in order; JAX's tracers go to JAX."""
+    if params.get("ordered"):
+        jax.effects_barrier()
+    try:
+        arrays = [Array.backend.to_numpy(bare(x)) for x in args]
+    except jax.errors.TracerArrayConversionError:
+        return tuple(map(Array, apply_rule(op, [bare(x) for x in args], params)))
+    return tuple(Array(jax.numpy.asarray(x.value)) for x in evaluate_numpy(op, tuple(arrays), params))
 
 
-rules: dict[Op, Callable[..., Any]] = {
-    debug_callback_p: _debug,
-    pure_callback_p: _pure,
-    io_callback_p: _io,
-}
-
-
-def _eager(op: Op) -> Callable[..., tuple[Any, ...]]:
-    """Call the function now, after what compiled programs have yet to do in order; JAX's tracers go to JAX."""
-    def evaluate(args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
-        if params.get("ordered"):
-            jax.effects_barrier()
-        try:
-            arrays = [Array.backend.to_numpy(bare(x)) for x in args]
-        except jax.errors.TracerArrayConversionError:
-            return tuple(map(Array, rules[op](*map(bare, args), **params)))
-        return tuple(Array(jax.numpy.asarray(x.value)) for x in evaluate_numpy(op, tuple(arrays), params))
-
-    return evaluate
-
-
-evaluators = {op: _eager(op) for op in rules}
+lower(debug_callback_p, _debug, _call_now)
+lower(pure_callback_p, _returning(jax.pure_callback), _call_now)
+lower(io_callback_p, _returning(jax.experimental.io_callback), _call_now)

@@ -1,4 +1,4 @@
-"""How decompositions and solvers become `jax.lax.linalg`: one line an op."""
+"""How decompositions and solvers differ from `jax.lax.linalg`; all of them look at their operands first."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from jax.lax import linalg
 
 from minijax.ir.op import Op
 from minijax.ir.types import ArrayType
+from minijax.lowering.table import ops_of, rules
 from minijax.ops import orthogonal, solving, spectral
 
 
@@ -50,10 +51,6 @@ def _geqrf(x: Any) -> Any:
     return factors.mT, taus
 
 
-def _lu_pivots_to_permutation(pivots: Any, *, permutation_size: int) -> Any:
-    return linalg.lu_pivots_to_permutation(pivots, permutation_size)
-
-
 def _checked(op: Op, rule: Callable[..., Any]) -> Callable[..., Any]:
     """The rule for operands of the right types only: JAX looks at fewer shapes, and LAPACK at none."""
     def lowered(*values: Any, **params: Any) -> Any:
@@ -63,22 +60,13 @@ def _checked(op: Op, rule: Callable[..., Any]) -> Callable[..., Any]:
     return lowered
 
 
-_rules: dict[Op, Callable[..., Any]] = {
-    solving.triangular_solve_p: linalg.triangular_solve,
-    solving.tridiagonal_solve_p: linalg.tridiagonal_solve,
-    solving.lu_p: linalg.lu,
-    solving.lu_pivots_to_permutation_p: _lu_pivots_to_permutation,
+rules.update({
     solving.cholesky_p: _cholesky,
     solving.cholesky_update_p: _cholesky_update,
-    orthogonal.qr_p: linalg.qr,
     orthogonal.geqrf_p: _geqrf,
-    orthogonal.householder_product_p: linalg.householder_product,
-    orthogonal.ormqr_p: linalg.ormqr,
     spectral.eigh_p: _eigh,
     spectral.eig_p: _eig,
     spectral.svd_p: _svd,
-    spectral.schur_p: linalg.schur,
-    spectral.hessenberg_p: linalg.hessenberg,
-    spectral.tridiagonal_p: linalg.tridiagonal,
-}
-rules = {op: _checked(op, rule) for op, rule in _rules.items()}
+})
+for op in ops_of(solving, orthogonal, spectral):
+    rules[op] = _checked(op, rules[op])

@@ -1,4 +1,4 @@
-"""How collectives become those of `jax.lax`, inside a function mapped over devices: one line an op."""
+"""How collectives differ from those of `jax.lax`: JAX knows the sizes of axes inside a function mapped over devices."""
 
 from __future__ import annotations
 
@@ -7,30 +7,28 @@ from typing import Any
 
 from jax import lax
 
-from minijax.ir.op import Op
+from minijax.calls.shard_map import shard_map_p
+from minijax.lowering import meshes
+from minijax.lowering.table import lower, rules
 from minijax.ops import parallel
+from minijax.ops.placement import device_put_p, sharding_constraint_p
 
 
-def _gather(x: Any, *, axis_name: Any, axis: int, axis_size: int, axis_index_groups: Any) -> Any:
-    return lax.all_gather(x, axis_name, axis=axis, axis_index_groups=axis_index_groups)
+def _sizeless(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, *, axis_size, **params: function(x, **params)
 
 
-def _scatter(x: Any, *, axis_name: Any, axis: int, axis_size: int, axis_index_groups: Any) -> Any:
-    return lax.psum_scatter(x, axis_name, scatter_dimension=axis, axis_index_groups=axis_index_groups)
+def _psum_scatter(x: Any, *, axis: int, **params: Any) -> Any:
+    return lax.psum_scatter(x, scatter_dimension=axis, **params)
 
 
-def _exchange(x: Any, *, axis_size: int, **params: Any) -> Any:
-    return lax.all_to_all(x, **params)
-
-
-rules: dict[Op, Callable[..., Any]] = {
+rules.update({
     parallel.pvary_p: lambda x, *, axis_name: x,
-    parallel.psum_p: lax.psum,
-    parallel.pmax_p: lax.pmax,
-    parallel.pmin_p: lax.pmin,
-    parallel.all_gather_p: _gather,
-    parallel.psum_scatter_p: _scatter,
-    parallel.all_to_all_p: _exchange,
-    parallel.ppermute_p: lambda x, *, axis_name, perm, axis_size: lax.ppermute(x, axis_name, perm),
-    parallel.axis_index_p: lambda *, axis_name: lax.axis_index(axis_name),
-}
+    parallel.all_gather_p: _sizeless(lax.all_gather),
+    parallel.psum_scatter_p: _sizeless(_psum_scatter),
+    parallel.all_to_all_p: _sizeless(lax.all_to_all),
+    parallel.ppermute_p: _sizeless(lax.ppermute),
+})
+lower(shard_map_p, meshes.shard_map, meshes.evaluate)
+lower(device_put_p, meshes.device_put, meshes.evaluate_placing)
+lower(sharding_constraint_p, meshes.sharding_constraint, meshes.evaluate_placing)

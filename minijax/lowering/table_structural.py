@@ -1,7 +1,4 @@
-"""How ops that move elements, index and draw bits become `jax.lax`: one line an op.
-
-`rules[op](*jax_values, **params)` gives one JAX value, or a tuple of several.
-"""
+"""How ops that move elements, index and draw bits differ from `jax.lax`."""
 
 from __future__ import annotations
 
@@ -13,10 +10,11 @@ import jax.extend.random
 import numpy as np
 from jax import lax
 
-from minijax.ir.op import Op
-from minijax.ops import families, indexing, random, slicing, structural
+from minijax.lowering.table import rules
+from minijax.ops import indexing, memory, random, slicing, structural
 
-_names = {"fry": "threefry2x32"}
+_IMPLEMENTATIONS = {"fry": "threefry2x32"}
+_SPACES = {"device": jax.memory.Space.Device, "pinned_host": jax.memory.Space.Host}
 
 
 def _is_key(x: Any) -> bool:
@@ -63,17 +61,10 @@ def _threefry(*operands: Any) -> tuple[Any, ...]:
     return tuple(jax.extend.random.threefry2x32_p.bind(*keys, *full[2:]))  # scalar keys are spread inside the kernel
 
 
-rules: dict[Op, Callable[..., Any]] = {
-    families.broadcast_in_dim_p: lax.broadcast_in_dim,
-    families.reshape_p: lax.reshape,
-    families.transpose_p: lax.transpose,
-    structural.squeeze_p: lax.squeeze,
+rules.update({
     structural.concatenate_p: lambda *xs, dimension: lax.concatenate(xs, dimension),
-    structural.split_p: lambda x, *, sizes, axis: tuple(lax.split(x, sizes, axis)),
-    structural.rev_p: lax.rev,
-    structural.iota_p: lambda *, dtype, shape, dimension: lax.broadcasted_iota(dtype, shape, dimension),
+    structural.iota_p: lax.broadcasted_iota,
     slicing.pad_p: _pad,
-    slicing.slice_p: lax.slice,
     slicing.dynamic_slice_p: _dynamic_slice,
     slicing.dynamic_update_slice_p: _dynamic_update_slice,
     indexing.gather_p: _gather,
@@ -82,7 +73,8 @@ rules: dict[Op, Callable[..., Any]] = {
     indexing.scatter_mul_p: _scatter(lax.scatter_mul),
     indexing.scatter_min_p: _scatter(lax.scatter_min),
     indexing.scatter_max_p: _scatter(lax.scatter_max),
+    memory.to_memory_p: lambda x, memory: jax.device_put(x, _SPACES[memory]),
     random.threefry2x32_p: _threefry,
-    random.random_wrap_p: lambda words, *, impl: jax.random.wrap_key_data(words, impl=_names[impl]),
+    random.random_wrap_p: lambda words, *, impl: jax.random.wrap_key_data(words, impl=_IMPLEMENTATIONS[impl]),
     random.random_unwrap_p: jax.random.key_data,
-}
+})

@@ -1,4 +1,4 @@
-"""How convolutions, windows and ragged products become `jax.lax`: one line an op."""
+"""How products, convolutions and windows differ from `jax.lax`: mostly in the names of choices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jax import lax
 
-from minijax.ir.op import Op
+from minijax.lowering.table import rules
 from minijax.ops import convolution, dot, ragged, windows
 from minijax.ops.reference_windows import highest, lowest
 
@@ -44,7 +44,7 @@ def _selecting(primitive: Any) -> Callable[..., Any]:
     return lambda source, x, *, select, **geometry: primitive.bind(source, x, select_prim=_SELECT[select], **geometry)
 
 
-rules: dict[Op, Callable[..., Any]] = {
+rules.update({
     dot.dot_general_p: _dot_general,
     convolution.conv_general_dilated_p: _conv,
     ragged.ragged_dot_general_p: _ragged,
@@ -53,4 +53,4 @@ rules: dict[Op, Callable[..., Any]] = {
     windows.reduce_window_min_p: _reduce_window(lax.min, highest),
     windows.select_and_gather_add_p: _selecting(lax.select_and_gather_add_p),
     windows.select_and_scatter_add_p: _selecting(lax.select_and_scatter_add_p),
-}
+})

@@ -40,6 +40,17 @@ def _getitem(self: Any, index: Any) -> Any:
     return getitem(self, index) if spec is None else _read_static(self, index=spec)
 
 
+def _iterate(self: Any) -> Any:
+    if not self.shape:
+        raise MinijaxTypeError("iteration over an array of no axes (0-d). Use x[None] to give it one.")
+    return (self[i] for i in range(self.shape[0]))
+
+
+def _assign(self: Any, index: Any, value: Any) -> None:
+    raise MinijaxTypeError("arrays are immutable: x[i] = y cannot work. "
+                           "Write x = x.at[i].set(y), which returns a new array.")
+
+
 def _contains(self: Any, value: Any) -> bool:
     return bool(reductions.any(elementwise.equal(self, value)))
 
@@ -100,10 +111,11 @@ def _to_device(self: Any, device: Any, *, stream: Any = None) -> Any:
 
 
 _methods: dict[str, Callable[..., Any]] = {
-    "__getitem__": _getitem, "__contains__": _contains, "__round__": _round, "reshape": _reshape,
-    "transpose": _transpose, "astype": _astype, "view": _view, "to_device": _to_device, "copy": creation.copy,
-    "clone": creation.copy, "flatten": shaping.ravel, "conj": elementwise.conj, "conjugate": elementwise.conj,
-    "round": elementwise.round, "clip": elementwise.clip, "dot": linear.dot,
+    "__getitem__": _getitem, "__setitem__": _assign, "__iter__": _iterate, "__contains__": _contains,
+    "__round__": _round, "reshape": _reshape, "transpose": _transpose, "astype": _astype, "view": _view,
+    "to_device": _to_device, "copy": creation.copy, "clone": creation.copy, "flatten": shaping.ravel,
+    "conj": elementwise.conj, "conjugate": elementwise.conj, "round": elementwise.round, "clip": elementwise.clip,
+    "dot": linear.dot,
     **{name: getattr(reductions, name) for name in (
         "all", "any", "argmax", "argmin", "cumprod", "cumsum", "max", "mean", "min", "prod", "ptp", "std", "sum",
         "var")},

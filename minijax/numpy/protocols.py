@@ -1,4 +1,4 @@
-"""Arrays among other libraries: NumPy's own functions find ours, DLpack hands memory over, Python gets its scalars.
+"""Arrays among other libraries: NumPy's own functions find ours, DLpack hands memory over; format, pickle and copy.
 
 `np.sin(x)` and `np.sum(x)` of an array of ours, traced or not, call our function of the same name.
 """
@@ -56,20 +56,17 @@ def _numpy_operands(name: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
     return numpy_args, numpy_kwargs
 
 
-def _elements(x: Any, what: str) -> np.ndarray:
-    if isinstance(x, Tracer):
-        x = x.known(ConcretizationTypeError, what, "Keep the value as an array inside the traced function.")
-    return x.__array__()
+_KEEP = "Keep the value as an array inside the traced function."
 
 
 def _item(self: Any, *index: Any) -> Any:
     """The single element (or the one at `index`) as a Python scalar; a traced value has none."""
-    return _elements(self, "`x.item()`").item(*index)
+    return self.known(ConcretizationTypeError, "`x.item()`", _KEEP).__array__().item(*index)
 
 
 def _tolist(self: Any) -> Any:
     """The elements as nested lists of Python scalars; a traced value has none."""
-    return _elements(self, "`x.tolist()`").tolist()
+    return self.known(ConcretizationTypeError, "`x.tolist()`", _KEEP).__array__().tolist()
 
 
 def _tobytes(self: Any, order: str = "C") -> bytes:
@@ -77,12 +74,39 @@ def _tobytes(self: Any, order: str = "C") -> bytes:
     return self.__array__().tobytes(order)
 
 
+def _format(self: Any, spec: str) -> str:
+    if not spec:
+        return str(self)
+    x = self.known(ConcretizationTypeError, "A format such as f'{x:.3f}'",
+                   "Format x without a specification, or after the traced function returned.")
+    return format(str(x) if x.shape else x.__array__()[()], spec)
+
+
+def _reduce(self: Any) -> Any:
+    """How to pickle an array: as NumPy's, and whether it is weak."""
+    if isinstance(self, Tracer):
+        raise ConcretizationTypeError(f"A traced value ({self.type}) cannot be pickled or copied to another process.")
+    return _rebuild, (self.__array__(), self.weak_type)
+
+
+def _rebuild(array: np.ndarray, weak: bool) -> Array:
+    return Array(Array.backend.put(array.item() if weak and not array.shape else array, None))
+
+
+def _block_until_ready(self: Any) -> Any:
+    """Wait until the array is computed; returns the array."""
+    if not isinstance(self, Tracer):
+        Array.backend.wait(self.value)
+    return self
+
+
 for _name, _method in {
         "__array_ufunc__": _array_ufunc, "__array_function__": _array_function,
         "__dlpack__": lambda self, **options: self.value.__dlpack__(**options),
         "__dlpack_device__": lambda self: self.value.__dlpack_device__(),
-        "item": _item, "tolist": _tolist, "tobytes": _tobytes,
-        "nbytes": property(lambda self: self.type.nbytes, doc="Size in bytes."),
+        "__format__": _format, "__reduce__": _reduce,
+        "__copy__": lambda self: self, "__deepcopy__": lambda self, memo: self,  # arrays never change
+        "block_until_ready": _block_until_ready, "item": _item, "tolist": _tolist, "tobytes": _tobytes,
         "itemsize": property(lambda self: int(self.type.dtype.itemsize), doc="Size of one element in bytes."),
         "aval": property(lambda self: self.type, doc="JAX's name for the type.")}.items():
     Array.define(_name, _method)

@@ -20,7 +20,7 @@ from minijax.numpy.operands import axes_of, axis_of, converted, default_int, dty
 from minijax.ops import arithmetic, elementwise, reductions, scans
 from minijax.ops.comparison import select_n
 from minijax.ops.conversion import convert_element_type, real
-from minijax.ops.families import mul, reduce_sum, reshape, scalar_like
+from minijax.ops.families import mul, reduce_sum, reduce_sum_p, reshape, scalar_like
 from minijax.ops.operators import add, bitwise_and, bitwise_or, equal, maximum, minimum, multiply, subtract, true_divide
 from minijax.ops.promotion import broadcast_operands, broadcast_shapes, broadcast_to, to_inexact
 from minijax.ops.structural import expand_dims
@@ -79,7 +79,7 @@ def sum(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims:
     if out is dtype is initial is where is None and not keepdims and isinstance(a, Array):
         t = a.type
         if t.dtype is dtypes.float32 and t.shape and not t.weak_type:  # one op, and no questions
-            return reduce_sum(a, range(len(t.shape)) if axis is None else axes_of("sum", axis, len(t.shape)))
+            return reduce_sum_p.bind(a, axes=axes_of("sum", axis, len(t.shape)))[0]
     refuse("sum", out=out)
     a = operand("sum", a)
     axes = axes_of("sum", axis, a.ndim)

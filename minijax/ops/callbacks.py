@@ -197,9 +197,9 @@ def _io_batch(size: int, args: Any, axes: Any, *, callback: Any, result_types: A
 
 pure_callback_p = Op(
     "pure_callback", type=_promised_type, eval=_call, jvp=refusal("pure_callback", "differentiation (jvp)"),
-    transpose=refusal("pure_callback", "transposition"), batch=_pure_batch, cost=no_cost, traits={"host"})
+    transpose=refusal("pure_callback", "transposition"), batch=_pure_batch, cost=no_cost, traits={"host", "opaque"})
 
 io_callback_p = CallbackOp(
     "io_callback", type=_promised_type, eval=_call, jvp=refusal("io_callback", "differentiation (jvp)"),
     transpose=refusal("io_callback", "transposition"), batch=_io_batch, cost=no_cost, effects=frozenset({"io"}),
-    traits={"host"})
+    traits={"host", "opaque"})

@@ -1,7 +1,8 @@
 """Comparisons and choices: eq, ne, lt, le, gt, ge, select_n.
 
 Complex numbers have no order here; booleans do.  A rank-0 operand stands for an
-array of equal elements, also as a case or as the selector of `select_n`.
+array of equal elements, and an axis of size 1 for one of equal elements, also of a case or the
+selector of `select_n`.
 """
 
 from __future__ import annotations

@@ -47,16 +47,20 @@ def shape_of(x: Any) -> tuple[int, ...]:
 # ---- types ----
 
 def elementwise_shape(name: str, types: Sequence[ArrayType]) -> tuple[int, ...]:
-    """The common shape of elementwise operands."""
+    """The common shape of elementwise operands: scalars and axes of size 1 repeat."""
     shape: tuple[int, ...] = ()
     for t in types:
         if t.shape and t.shape != shape:
-            if shape:
+            if shape and not _aligned(shape, t.shape):
                 shapes = ", ".join(str(u.shape) for u in types)
-                raise ShapeError(f"{name}: the operands' shapes {shapes} differ{at_line()}. "
-                                 "Elementwise ops take equal shapes or scalars: reshape or broadcast one.")
-            shape = t.shape
+                raise ShapeError(f"{name}: the operands' shapes {shapes} differ{at_line()}. Elementwise ops take equal "
+                                 "shapes, axes of size 1, and scalars: reshape or broadcast one.")
+            shape = tuple([m if n == 1 else n for n, m in zip(shape or t.shape, t.shape, strict=True)])
     return shape
+
+
+def _aligned(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return len(shape) == len(other) and all([n == m or n == 1 or m == 1 for n, m in zip(shape, other, strict=True)])
 
 
 def same_dtype(name: str, types: Sequence[ArrayType]) -> Any:
@@ -116,7 +120,7 @@ def to_bool(dtype: Any) -> Any:
 # ---- batching ----
 
 def elementwise_batch(op: Op) -> Callable[..., Any]:
-    """Batch rule of an elementwise op: line the batch axes up, keep scalars scalars."""
+    """Batch rule of an elementwise op: line the batch axes up, of size 1 where there is none; keep scalars scalars."""
     def batch(size: int, args: Sequence[Any], axes: Sequence[int | None], **params: Any) -> Any:
         ranks = [len(shape_of(x)) - (axis is not None) for x, axis in zip(args, axes, strict=True)]
         rank = max(ranks)
@@ -124,37 +128,21 @@ def elementwise_batch(op: Op) -> Callable[..., Any]:
         if len(used) == 1 and used.copy().pop()[1] == rank and not any(
                 axis is None and r for axis, r in zip(axes, ranks, strict=True)):
             return op.bind(*args, **params), (used.pop()[0],)
-        axis = next(a for a, r in zip(axes, ranks, strict=True) if a is not None) if rank == 0 else _common(axes, ranks)
-        shape = next((shape_of(x) for x, a, r in zip(args, axes, ranks, strict=True) if r == rank and a == axis), None)
-        if shape is None:
-            full = next(shape_of(x) for x, r in zip(args, ranks, strict=True) if r == rank)
-            shape = (*full[:axis], size, *full[axis:])
-        placed = [_line_up(x, a, r, axis, shape) for x, a, r in zip(args, axes, ranks, strict=True)]
+        axis = next((a for a, r in zip(axes, ranks, strict=True) if a is not None and r == rank), 0)
+        placed = [_line_up(x, a, r, axis, rank) for x, a, r in zip(args, axes, ranks, strict=True)]
         return op.bind(*placed, **params), (axis,)
 
     return batch
 
 
-def _common(axes: Sequence[int | None], ranks: Sequence[int]) -> int:
-    rank = max(ranks)
-    return next((a for a, r in zip(axes, ranks, strict=True) if a is not None and r == rank), 0)
-
-
-def _line_up(x: Any, axis: int | None, rank: int, wanted: int, shape: tuple[int, ...]) -> Any:
+def _line_up(x: Any, axis: int | None, rank: int, wanted: int, full_rank: int) -> Any:
     if axis is None:
-        if rank == 0:
-            return x
-        kept = tuple(i for i in range(len(shape)) if i != wanted)
-        return broadcast_in_dim_p.bind(x, shape=shape, broadcast_dimensions=kept)[0]
-    if rank == 0 and len(shape) > 1:
-        return broadcast_in_dim_p.bind(x, shape=shape, broadcast_dimensions=(wanted,))[0]
-    return x if axis == wanted else transpose_p.bind(x, permutation=_moved(len(shape), axis, wanted))[0]
-
-
-def _moved(ndim: int, source: int, destination: int) -> tuple[int, ...]:
-    order = [i for i in range(ndim) if i != source]
-    order.insert(destination, source)
-    return tuple(order)
+        return broadcast_axis(x, 1, wanted) if rank else x
+    if rank == full_rank:
+        return moveaxis(x, axis, wanted)
+    shape = [1] * (full_rank + 1)
+    shape[wanted], = shape_of(x)
+    return broadcast_in_dim(x, shape, (wanted,))
 
 
 # ---- costs: floating-point operations, one for each element of the result ----
@@ -162,7 +150,7 @@ def _moved(ndim: int, source: int, destination: int) -> tuple[int, ...]:
 def elementwise_cost(each: int) -> Callable[..., int]:
     """`each` operations for every element of the (broadcast) operands."""
     def cost(*types: ArrayType, **params: Any) -> int:
-        return each * max(t.size for t in types)
+        return each * size_of(elementwise_shape("cost", types))
 
     return cost
 
@@ -192,19 +180,16 @@ def linear_jvp(op: Op) -> Callable[..., Any]:
 
 
 def broadcast_tangent(t: Any, y: Any) -> Any:
-    """A tangent of a rank-0 operand, broadcast to the shape of the result."""
-    shape = shape_of(y)
-    if shape_of(t) == shape:
-        return t
-    return broadcast_in_dim_p.bind(t, shape=shape, broadcast_dimensions=())[0]
+    """A tangent of an operand that may repeat, broadcast to the shape of the result."""
+    return broadcast_in_dim(t, shape_of(y), range(len(shape_of(t))))
 
 
 def unbroadcast(ct: Any, operand: Any) -> Any:
-    """The cotangent of an operand that may have been a broadcast scalar."""
-    shape = shape_of(ct)
-    if shape == shape_of(operand):
+    """The cotangent of an operand that may repeat: summed over the axes along which it does."""
+    shape, own = shape_of(ct), shape_of(operand)
+    if shape == own:
         return ct
-    return reduce_sum_p.bind(ct, axes=tuple(range(len(shape))))[0]
+    return reshape(reduce_sum(ct, [i for i, n in enumerate(shape) if not own or own[i] != n]), own)
 
 
 # ---- the families ----
@@ -338,7 +323,7 @@ def _broadcast_eval(x: np.ndarray, *, shape: tuple[int, ...], broadcast_dimensio
 
 def _broadcast_transpose(ct: Any, x: Any, *, shape: tuple[int, ...], broadcast_dimensions: tuple[int, ...]) -> Any:
     kept = {d for d, n in zip(broadcast_dimensions, x.shape, strict=True) if n == shape[d]}
-    summed = reduce_sum(ct, tuple(d for d in range(len(shape)) if d not in kept))
+    summed = reduce_sum(ct, [d for d, n in enumerate(shape) if d not in kept and n != 1])
     return reshape(summed, x.shape)
 
 

@@ -2,7 +2,7 @@
 
     matched(x, y)          the fast path: operands that agree already, or an array and a Python scalar
     promoted(name, *xs)    operands at their common dtype; `numeric` and `inexact` leave bool, or integers, behind
-    harmonize(name, *xs)   promoted, and broadcast to their common shape
+    harmonize(name, *xs)   promoted, and brought to a common rank: elementwise ops repeat axes of size 1 themselves
 """
 
 from __future__ import annotations
@@ -188,19 +188,20 @@ def _placement(own: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[int,
 
 
 def broadcast_operands(name: str, *operands: Any) -> list[Any]:
-    """Operands at their common shape; those of rank 0 are left alone."""
+    """Operands that elementwise ops take: of a common rank, by axes of size 1 in front; those of rank 0 stay."""
     shapes = tuple([shape_of(x) for x in operands])
     if len({s for s in shapes if s}) <= 1:
         return list(operands)
     if state.jax_numpy_rank_promotion == "raise" and len({len(s) for s in shapes if s}) > 1:
         raise ShapeError(f"{name}: operands of ranks {[len(s) for s in shapes]} meet{at_line()}, and "
                          "jax_numpy_rank_promotion is 'raise'. Reshape them to equal rank.")
-    shape = broadcast_shapes(name, shapes)
-    return [x if not s else broadcast_to(x, shape) for x, s in zip(operands, shapes, strict=True)]
+    rank = len(broadcast_shapes(name, shapes))
+    return [broadcast_in_dim(x, (1,) * (rank - len(s)) + s, range(rank - len(s), rank)) if s else x
+            for x, s in zip(operands, shapes, strict=True)]
 
 
 def harmonize(name: str, *operands: Any) -> list[Any]:
-    """Operands at their common dtype and shape; scalars stay scalars.
+    """Operands at their common dtype and rank; scalars stay scalars.
 
     Raises `ShapeError` or `DtypeError` if they have none, `MinijaxTypeError` if one is no array.
     """

@@ -58,11 +58,10 @@ def _gamma_derivative(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     a, x = np.broadcast_arrays(a, x)
     valid = (a > 0) & (x > 0) & np.isfinite(x)
     a, x = np.where(valid, a, 1.0), np.where(valid, x, 1.0)
-    total, largest = np.zeros(a.shape), x.max(initial=1.0)
-    for n in range(int(largest + 12 * np.sqrt(largest)) + 60):
-        term = np.exp((a + n) * np.log(x) - x - scipy.special.gammaln(a + n + 1))
-        total += term * (np.log(x) - scipy.special.digamma(a + n + 1))
-    return np.where(valid, total, np.nan)
+    largest = x.max(initial=1.0)
+    powers = a + np.arange(int(largest + 12 * np.sqrt(largest)) + 60).reshape(-1, *[1] * a.ndim)
+    terms = np.exp(powers * np.log(x) - x - scipy.special.gammaln(powers + 1))
+    return np.where(valid, np.sum(terms * (np.log(x) - scipy.special.digamma(powers + 1)), 0), np.nan)
 
 
 @lambda function: doubled(lambda: function)

@@ -6,24 +6,25 @@ import functools
 from collections.abc import Callable, Sequence, Set
 from typing import Any
 
-from minijax import pytree
-from minijax.api.arguments import check_callable, flatten_values, function_name, leaf_names
+from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
 from minijax.api.jit import JittedFunction
-from minijax.api.pmap import put_on_mesh
+from minijax.calls.arguments import Arguments
 from minijax.calls.jit import Traced, trace_cache
-from minijax.calls.shard_map import block_type, shard_map_p
-from minijax.calls.static import JitOptions, no_static
+from minijax.calls.names import leaf_names
+from minijax.calls.shard_map import bind_blocks, block_type
+from minijax.calls.static import JitOptions
 from minijax.config import state
 from minijax.errors import MinijaxValueError
 from minijax.interpreters.evaluate import base_trace, run_program
 from minijax.interpreters.parallel import on_devices
 from minijax.interpreters.stage import stage
 from minijax.ir.jaxpr import Jaxpr, kept
-from minijax.ops.meshes import DeviceMesh, Spec, names_in
+from minijax.ir.types import ArrayType
+from minijax.ops.meshes import DeviceMesh, Placement, Spec, names_in
 from minijax.ops.parallel import vary
 from minijax.sharding.specs import device_mesh, flat_specs
-from minijax.tracing.array import typeof
+from minijax.tracing.array import Array
 from minijax.tracing.context import context
 from minijax.tracing.source import at_line
 
@@ -59,66 +60,50 @@ def shard_map(f: Callable[..., Any] | None = None, /, *, out_specs: Any, in_spec
                                  check_vma=check_vma)
     check_callable("shard_map", f)
 
+    @functools.wraps(f)
     def mapped(*args: Any) -> Any:
-        return bind_blocks(f, args, in_specs, out_specs, mesh, axis_names, check_vma)
+        return on_blocks(f, args, in_specs, out_specs, mesh, axis_names, check_vma)
 
-    functools.update_wrapper(mapped, f)
-    jitted = JittedFunction(mapped, JitOptions(mapped))
+    jitted = JittedFunction(mapped, JitOptions.of(mapped))
 
     @boundary
     @functools.wraps(f)
-    def call(*args: Any) -> Any:
-        if context.trace is base_trace and state.evaluator == "xla" and not state.jax_disable_jit:
-            return jitted(*placed(f, args, in_specs, mesh))
-        return mapped(*args)
+    def call_now(*args: Any) -> Any:
+        if context.trace is not base_trace or state.evaluator != "xla" or state.jax_disable_jit:
+            return mapped(*args)
+        call, plain, specs, _ = prepared(jitted, args, in_specs, mesh, False)
+        return call.apply_leaves([Array(Array.backend.place(x, Placement(plain, spec)))
+                                  for x, spec in zip(call.leaves, specs, strict=True)])
 
-    return call
-
-
-def described(f: Any) -> str:
-    """What messages call the mapped function."""
-    return f"shard_map of {function_name(f)}"
+    return call_now
 
 
-def arguments(f: Any, args: Sequence[Any], in_specs: Any, mesh: DeviceMesh) -> tuple[list[Any], Any, tuple[Spec, ...]]:
-    """Leaves of the arguments, their structure and their specs."""
-    leaves, tree = flatten_values("shard_map", f, args)
-    names = [f"argument {name}" for name in leaf_names(f, args)]
-    specs = tuple(in_specs) if isinstance(in_specs, list) else in_specs
-    return leaves, tree, flat_specs(described(f), "in_specs", specs, tree, names, [typeof(x) for x in leaves], mesh)
+def prepared(f: Any, args: Sequence[Any], in_specs: Any, mesh: Any,
+             tracked: bool) -> tuple[Arguments, DeviceMesh, tuple[Spec, ...], tuple[ArrayType, ...]]:
+    """A call, its mesh, and the specs and the types of the blocks of its leaves."""
+    call = Arguments("shard_map", f, args).checked()
+    plain, names, types = device_mesh(call.who, mesh), call.names(), call.types()
+    given = tuple(in_specs) if isinstance(in_specs, list) else in_specs
+    specs = flat_specs(call.who, "in_specs", given, "arguments", tuple(args), names, types, plain)
+    blocks = [block_type(f"{call.who}: {name}", t, spec, plain, tracked)
+              for name, t, spec in zip(names, types, specs, strict=True)]
+    return call, plain, specs, tuple(blocks)
 
 
-def placed(f: Any, args: Sequence[Any], in_specs: Any, mesh: Any) -> Any:
-    """The arguments, each where the devices of the mesh are."""
-    plain = device_mesh(described(f), mesh)
-    leaves, tree, specs = arguments(f, args, in_specs, plain)
-    for name, x, spec in zip(leaf_names(f, args), leaves, specs, strict=True):
-        block_type(f"{described(f)}: argument {name}", typeof(x), spec, plain, False)
-    return tree.unflatten([put_on_mesh(x, plain, spec) for x, spec in zip(leaves, specs, strict=True)])
-
-
-def bind_blocks(f: Any, args: Sequence[Any], in_specs: Any, out_specs: Any, mesh: Any, axis_names: Set[Any],
-                tracked: bool) -> Any:
+def on_blocks(f: Any, args: Sequence[Any], in_specs: Any, out_specs: Any, mesh: Any, axis_names: Set[Any],
+              tracked: bool) -> Any:
     """Trace the function at the types of its blocks, and bind the op."""
-    who, plain = described(f), device_mesh(described(f), mesh)
-    axes = mapped_axes(who, plain, axis_names)
-    leaves, tree, ins = arguments(f, args, in_specs, plain)
-    names = [f"argument {name}" for name in leaf_names(f, args)]
-    types = tuple([block_type(f"{who}: {name}", typeof(x), spec, plain, tracked)
-                   for name, x, spec in zip(names, leaves, ins, strict=True)])
+    call, plain, ins, types = prepared(f, args, in_specs, mesh, tracked)
+    axes = mapped_axes(call.who, plain, axis_names)
     with on_devices(plain, axes, tracked):
-        nested = pytree.flatten((tree.unflatten(range(tree.num_leaves)), {}))[1]
-        traced = trace_cache(f).get(f, types, nested, no_static, lambda: names)
-        results = [f"result{pytree.keystr(path)}" for path, _ in pytree.leaves_with_path(
-            traced.out_tree.unflatten(range(traced.out_tree.num_leaves)))]
-        outs = flat_specs(who, "out_specs", out_specs, traced.out_tree, results, traced.jaxpr.out_types, plain)
+        traced = trace_cache(f).get(call, types)
+        names, tree = leaf_names("result", traced.results()), traced.results()
+        outs = flat_specs(call.who, "out_specs", out_specs, "result", tree, names, traced.jaxpr.out_types, plain)
         if tracked:
-            check_replication(who, results, traced, outs, axes)
+            check_replication(call.who, names, traced, outs, axes)
         program = varying_results(traced.jaxpr, outs) if tracked else traced.jaxpr
-    captured = tuple([((),) * typeof(x).ndim for x in traced.captured])
-    return traced.out_tree.unflatten(shard_map_p.bind(
-        *traced.captured, *leaves, jaxpr=program, mesh=plain, axis_names=axes, in_specs=captured + ins,
-        out_specs=outs, tracked=tracked))
+    return bind_blocks(traced, call.leaves, ins, jaxpr=program, mesh=plain, axis_names=axes, out_specs=outs,
+                       tracked=tracked)
 
 
 def mapped_axes(who: str, mesh: DeviceMesh, axis_names: Set[Any]) -> tuple[Any, ...]:

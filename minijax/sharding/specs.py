@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minijax import pytree
-from minijax.errors import MinijaxTypeError, MinijaxValueError, TreeError
+from minijax.api.arguments import spread
+from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.interop.sharding import AxisType, NamedSharding, PartitionSpec, current_mesh
 from minijax.ir.types import ArrayType
 from minijax.lowering.meshes import from_jax_mesh, from_partition_spec, from_sharding
@@ -49,17 +49,13 @@ def plain_spec(who: str, name: str, spec: Any, ndim: int, mesh: DeviceMesh) -> S
     return found
 
 
-def flat_specs(who: str, what: str, specs: Any, tree: Any, names: Sequence[str], types: Sequence[ArrayType],
-               mesh: DeviceMesh) -> tuple[Spec, ...]:
-    """The spec of each leaf of `tree`, for a pytree prefix of specs; None stands for `P()`."""
-    whole = tree.unflatten(range(tree.num_leaves))
-    try:
-        leaves = pytree.broadcast_prefix(specs, whole, is_leaf=lambda x: x is None or isinstance(x, PartitionSpec))
-    except TreeError as error:
-        raise TreeError(f"{who}: {what} is no prefix of what it describes{at_line()}: {error} Give each leaf a "
-                        "PartitionSpec, or a tree of its own structure.") from None
+def flat_specs(who: str, option: str, specs: Any, whole: str, tree: Any, names: Sequence[str],
+               types: Sequence[ArrayType], mesh: DeviceMesh) -> tuple[Spec, ...]:
+    """The plain spec of each leaf of `tree`, for a pytree prefix of `PartitionSpec`s; None stands for `P()`."""
+    found = spread(who, option, specs, whole, tree, lambda x: x is None or isinstance(x, PartitionSpec),
+                   "PartitionSpecs and None")
     return tuple([plain_spec(who, name, PartitionSpec() if spec is None else spec, t.ndim, mesh)
-                  for name, spec, t in zip(names, leaves, types, strict=True)])
+                  for name, spec, t in zip(names, found, types, strict=True)])
 
 
 def placement(who: str, name: str, sharding: Any, ndim: int) -> Placement:

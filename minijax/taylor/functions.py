@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minijax import pytree
-from minijax.api.arguments import check_callable, function_name
+from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
-from minijax.api.differentiate import as_result, raise_not_an_output
+from minijax.api.differentiate import as_result
 from minijax.api.vmap import vmap
+from minijax.calls.arguments import check_outputs
+from minijax.calls.names import function_name
 from minijax.derivatives import standard_basis
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.ir import dtypes
@@ -20,7 +22,7 @@ from minijax.ops.promotion import convert
 from minijax.ops.structural import zeros_of
 from minijax.taylor import control, rules  # noqa: F401  (they fill the tables of rules)
 from minijax.taylor.trace import JetTrace, Series, scaled
-from minijax.tracing.array import is_value, typeof
+from minijax.tracing.array import typeof
 from minijax.tracing.context import context, running
 
 
@@ -49,8 +51,7 @@ def jet(fun: Callable[..., Any], primals: Sequence[Any], series: Sequence[Sequen
         assert isinstance(trace, JetTrace)
         inputs = [trace.tracer([x, *[column[i] for column in columns]]) for i, x in enumerate(leaves)]
         outs, out_tree = pytree.flatten(fun(*in_tree.unflatten(inputs)))
-        if not all(is_value(x) for x in outs):
-            raise_not_an_output("jet", fun, outs, out_tree)
+        check_outputs(f"jet: {function_name(fun)}", outs, out_tree)
         found = [trace.series_of(x) for x in outs]
     return (out_tree.unflatten([as_result(x[0]) for x in found]),
             out_tree.unflatten([coefficients(x, factorial_scaled) for x in found]))

@@ -18,8 +18,8 @@ from minijax.ir.op import Op
 from minijax.ir.types import zero
 from minijax.ops.families import add, broadcast_in_dim, mul, scalar_like, shape_of
 from minijax.tracing.array import Tracer, typeof
-from minijax.tracing.context import Trace, context, deriving, running
-from minijax.tracing.leaks import check_capture
+from minijax.tracing.context import Trace, context, running
+from minijax.tracing.leaks import owns
 
 Series = list[Any]
 # rules[op](*series, order=K, op=op, **params) gives the series of the results.
@@ -70,10 +70,8 @@ class JetTrace(Trace):
 
     def series_of(self, x: Any) -> Series:
         """The coefficients of a value."""
-        if type(x) is JetTracer and x.trace is self:
+        if owns(self, x):
             return x.series
-        if isinstance(x, Tracer):
-            check_capture(x, self)
         return [x] + [zero] * self.order
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
@@ -84,16 +82,7 @@ class JetTrace(Trace):
         results = inlined[op](*args, **params) if op in inlined else None
         if results is not None:
             return tuple(results)
-        before = context.trace
-        context.trace = self.parent  # type: ignore[assignment]
-        try:
-            if not self.records:
-                outs = series_rule(op, series, self.order, params)
-            else:
-                with deriving("jet", op):
-                    outs = series_rule(op, series, self.order, params)
-        finally:
-            context.trace = before
+        outs = self.run_rule(op, series_rule, op, series, self.order, params)
         return tuple([self.tracer(each) for each in outs])
 
 
@@ -108,7 +97,7 @@ def fitted(x: Any, value: Any) -> Any:
     """A coefficient in the shape of the value; `zero` for a value that has no derivative."""
     if x is zero or not typeof(value).differentiable:
         return zero
-    return x if shape_of(x) == shape_of(value) else broadcast_in_dim(x, shape_of(value), ())
+    return broadcast_in_dim(x, shape_of(value), range(len(shape_of(x))))
 
 
 # ---- the rule of every op

@@ -17,26 +17,23 @@ from minijax import config
 from minijax.errors import MissingRuleError, NonlinearError
 from minijax.interpreters.batch import batch_flat, place_axis
 from minijax.interpreters.dual import instantiate, jvp_flat, linearize_flat
-from minijax.interpreters.evaluate import evaluate_numpy, evaluators, run_numpy, run_program, to_numpy
+from minijax.interpreters.evaluate import run_numpy, run_program, to_numpy
 from minijax.interpreters.stage import stage
 from minijax.interpreters.transpose import transpose_tape
 from minijax.ir import dtypes
+from minijax.ir.jaxpr import Jaxpr
 from minijax.ir.op import Linear, Op
 from minijax.ir.passes import dce
 from minijax.ir.types import ArrayType, zero
+from minijax.lowering.emit import compiled
+from minijax.lowering.values import bare
 from minijax.ops.structural import zeros_of
 from minijax.testing.compare import Mismatch, agree, close_numbers, numbers, pairing, rounding
-from minijax.testing.samples import Sample, random_array, wide
-from minijax.tracing.array import typeof
+from minijax.testing.samples import Sample, function_of, random_array, result_types, wide
+from minijax.tracing.array import Array, typeof
 
-Check = Callable[[Op, Sample], None]
 STEP = {"float64": 1e-6, "complex128": 1e-6, "float32": 5e-3, "complex64": 5e-3, "float16": 3e-2, "bfloat16": 0.1}
 SLOPE_TOLERANCE = {1e-6: 1e-5, 5e-3: 5e-3, 3e-2: 5e-2, 0.1: 0.15}
-
-
-def function_of(op: Op, sample: Sample) -> Callable[..., Any]:
-    """The op as a function of flat values."""
-    return lambda *xs: op.bind(*xs, **sample.params)
 
 
 def tangent_like(x: Any, seed: int) -> Any:
@@ -68,15 +65,38 @@ def chosen_only(tangents: Sequence[Any], chosen: Sequence[int]) -> list[Any]:
 
 def check_type(op: Op, sample: Sample) -> None:
     """The NumPy meaning gives as many results, of the shapes, that the type rule says; the cost is a number."""
-    types = op.infer(sample.types, sample.params)
-    with np.errstate(all="ignore"):
-        outs = op.eval(*[to_numpy(x, t.dtype) for x, t in zip(sample.args, sample.types, strict=True)], **sample.params)
-    shapes = [np.shape(x) for x in outs]
-    if shapes != [t.shape for t in types]:
-        raise Mismatch("type", "shapes of the NumPy results, against the type rule", None, shapes,
-                       [t.shape for t in types])
-    if op.has("cost") and not op.cost(*sample.types, **sample.params) >= 0:
-        raise Mismatch("cost", "operations", None, op.cost(*sample.types, **sample.params), ">= 0")
+    operands, results = types_met(op, sample)
+    types = op.type(*operands, **sample.params)
+    if sample.around is None:
+        results = [t.update(shape=np.shape(x)) for t, x in zip(types, meant(op, sample), strict=True)]
+    if [t.shape for t in results] != [t.shape for t in types]:
+        raise Mismatch("type", "shapes of the NumPy results, against the type rule", None,
+                       [t.shape for t in results], [t.shape for t in types])
+    if op.has("cost") and not op.cost(*operands, **sample.params) >= 0:
+        raise Mismatch("cost", "operations", None, op.cost(*operands, **sample.params), ">= 0")
+
+
+def types_met(op: Op, sample: Sample) -> tuple[Sequence[ArrayType], Sequence[ArrayType]]:
+    """Types of the operands and results of the op where it is bound."""
+    if sample.around is None:
+        return sample.types, op.infer(sample.types, sample.params)
+    found: list[Any] = []
+
+    def bound(*xs: Any) -> Sequence[Any]:
+        outs = op.bind(*xs, **sample.params)
+        found.append(([typeof(x) for x in xs], [typeof(x) for x in outs]))
+        return outs
+
+    sample.around(bound)(*sample.args)
+    return found[0]
+
+
+def meant(op: Op, sample: Sample) -> Sequence[Any]:
+    """The NumPy meaning of what is checked."""
+    arrays = [to_numpy(x, t.dtype) for x, t in zip(sample.args, sample.types, strict=True)]
+    if sample.meaning is not None:
+        return sample.meaning(*arrays)
+    return op.eval(*arrays, **sample.params) if sample.around is None else function_of(op, sample)(*arrays)
 
 
 def check_staged(op: Op, sample: Sample) -> None:
@@ -93,22 +113,39 @@ def check_staged(op: Op, sample: Sample) -> None:
 
 def check_backend(op: Op, sample: Sample) -> None:
     """The compiled lowering gives the values of the NumPy meaning."""
-    outs = evaluate_numpy(op, sample.args, sample.params)
+    outs = function_of(op, sample)(*sample.args)
     for number, (mine, other) in enumerate(zip(outs, compiled_outs(op, sample), strict=True)):
         agree("eval or lowering", f"result {number} by NumPy, against the backend", mine, other, sample.rtol)
 
 
-def compiled_outs(op: Op, sample: Sample) -> tuple[Any, ...]:
+def check_meaning(op: Op, sample: Sample) -> None:
+    """What is made of the op gives the values of its own NumPy meaning."""
+    for number, (mine, other) in enumerate(zip(function_of(op, sample)(*sample.args), meant(op, sample), strict=True)):
+        if sample.meaning is not None:
+            agree("batch", f"result {number} of the whole, against its meaning", mine, np.asarray(other), sample.rtol)
+
+
+def compiled_outs(op: Op, sample: Sample) -> Sequence[Any]:
     """The backend's results; kept by the sample, for the NumPy meaning to be compared again."""
     key = op, config.jax_enable_x64
     kept = _compiled.setdefault(sample, {})
     if key not in kept:
-        evaluate = evaluators.get("xla", evaluate_numpy)
-        kept[key] = tuple([np.asarray(x) for x in evaluate(op, sample.args, sample.params)])
+        run, args = sample.lowered or run_compiled(stage(function_of(op, sample), sample.types)), map(bare, sample.args)
+        with config.override("evaluator", "xla"):  # rules in Python run while the backend traces
+            kept[key] = [Array.backend.to_numpy(x) for x in run(*args)]
     return kept[key]
 
 
-_compiled: weakref.WeakKeyDictionary[Sample, dict[Any, tuple[Any, ...]]] = weakref.WeakKeyDictionary()
+QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+
+
+def run_compiled(program: Jaxpr) -> Callable[..., Any]:
+    """The program as a function of the backend's values, which compiles it with as little work as it can."""
+    function = compiled(program, program.debug_name)
+    return lambda *xs: function.lower(*xs).compile(compiler_options=QUICKLY)(*xs)  # type: ignore[attr-defined]
+
+
+_compiled: weakref.WeakKeyDictionary[Sample, dict[Any, Sequence[Any]]] = weakref.WeakKeyDictionary()
 
 
 # ---- derivatives ----
@@ -118,15 +155,19 @@ def check_differences(op: Op, sample: Sample) -> None:
     if not sample.smooth or not choices(sample):
         return
     sample = wide(op, sample)
-    names = {t.dtype.name for t in (*sample.types, *op.infer(sample.types, sample.params)) if t.differentiable}
+    names = {t.dtype.name for t in (*sample.types, *result_types(op, sample)) if t.differentiable}
     if not names <= set(STEP):
         return
     step = max(STEP[name] for name in names)
     for chosen in choices(sample):
         tangents = [t if t is zero or sample.along is None else sample.along(t)
                     for t in chosen_only(tangents_of(sample.args), chosen)]
-        outs, found = jvp_flat(function_of(op, sample), sample.args, tangents)
         high, low = [moved(op, sample, tangents, sign * step) for sign in (1, -1)]
+        if "reverse only" in op.traits:
+            check_pulled(op, sample, chosen, tangents, [(numbers(up) - numbers(down)) / (2 * step)
+                                                        for up, down in zip(high, low, strict=True)])
+            continue
+        outs, found = jvp_flat(function_of(op, sample), sample.args, tangents)
         for number, (out, t, up, down) in enumerate(zip(outs, found, high, low, strict=True)):
             if typeof(out).differentiable:
                 slope = (numbers(up) - numbers(down)) / (2 * step)
@@ -138,17 +179,28 @@ def check_differences(op: Op, sample: Sample) -> None:
                 raise Mismatch("jvp", f"tangent of result {number}, which has none", None, t, zero)
 
 
-def moved(op: Op, sample: Sample, tangents: Sequence[Any], step: float) -> tuple[Any, ...]:
+def check_pulled(op: Op, sample: Sample, chosen: Sequence[int], tangents: Sequence[Any], slopes: Sequence[Any]) -> None:
+    """<u, J v> by differences is <transposed J u, v>; the results are the function's."""
+    f, cts = function_of(op, sample), tangents_of(slopes, 70)
+    outs, tape = linearize_flat(f, sample.args, [i in chosen for i in range(len(sample.args))])
+    agree_all("linearize", f"while linearizing for operands {chosen}", outs, f(*sample.args), sample.rtol)
+    pulled = transpose_tape(tape, cts)
+    (left, size), (right, other) = pairing(cts, slopes), pairing(pulled, [tangents[i] for i in chosen])
+    if not abs(left - right) <= SLOPE_TOLERANCE[1e-6] * max(size, other, 1.0):
+        raise Mismatch("linearize", f"<transposed J u, v> for operands {chosen}, by differences", None, right, left)
+
+
+def moved(op: Op, sample: Sample, tangents: Sequence[Any], step: float) -> Sequence[Any]:
     """Results a step along the tangents."""
     args = [x if t is zero else np.asarray(x) + np.asarray(step * np.asarray(t), typeof(x).dtype)
             for x, t in zip(sample.args, tangents, strict=True)]
-    return evaluate_numpy(op, tuple(args), sample.params)
+    return function_of(op, sample)(*args)
 
 
 def check_kinks(op: Op, sample: Sample) -> None:
     """At a kink of a continuous op of real numbers, the derivative lies between those of its two sides."""
     sample = wide(op, sample)
-    names = {t.dtype.name for t in (*sample.types, *op.infer(sample.types, sample.params)) if t.differentiable}
+    names = {t.dtype.name for t in (*sample.types, *result_types(op, sample)) if t.differentiable}
     if sample.smooth or names != {"float64"} or not choices(sample):
         return
     if not all(np.all(np.isfinite(numbers(x))) for x, t in zip(sample.args, sample.types, strict=True)
@@ -184,9 +236,10 @@ def check_reverse(op: Op, sample: Sample) -> None:
     """Linearize gives the jvp rule's tangents; and <u, J v> = <transposed J u, v>."""
     sample = wide(op, sample)
     f = function_of(op, sample)
-    for chosen in choices(sample):
+    for chosen in choices(sample) if "reverse only" not in op.traits else ():
         tangents = chosen_only(tangents_of(sample.args), chosen)
         outs, pushed = jvp_flat(f, sample.args, tangents)
+        agree_all("jvp", f"while differentiating for operands {chosen}", outs, f(*sample.args), sample.rtol)
         primals, tape = linearize_flat(f, sample.args, [i in chosen for i in range(len(sample.args))])
         cts = [zero if ct is zero or t is zero else ct for ct, t in zip(tangents_of(outs, 70), tape.outs, strict=True)]
         linear = iter(run_program(tape.to_jaxpr(), *[tangents[i] for i in chosen]))
@@ -200,6 +253,12 @@ def check_reverse(op: Op, sample: Sample) -> None:
         pulled = transpose_tape(tape, cts)
         check_pairing(f"operands {chosen}", cts, pushed, pulled, [tangents[i] for i in chosen],
                       lambda vs: jvp_flat(f, sample.args, spread(vs, chosen, sample.args))[1])
+
+
+def agree_all(rule: str, when: str, outs: Sequence[Any], expected: Sequence[Any], rtol: float | None) -> None:
+    """Raise `Mismatch` unless all results agree."""
+    for number, (mine, other) in enumerate(zip(outs, expected, strict=True)):
+        agree(rule, f"result {number} {when}", mine, other, rtol)
 
 
 def spread(vs: Sequence[Any], chosen: Sequence[int], args: Sequence[Any]) -> list[Any]:
@@ -233,7 +292,7 @@ def check_pairing(what: str, us: Sequence[Any], pushed: Sequence[Any], pulled: S
 
 def check_transpose(op: Op, sample: Sample) -> None:
     """Where the op is linear in some of its operands, its transpose rule is the transposed map."""
-    if not op.has("transpose"):
+    if not op.has("transpose") or sample.around is not None:
         return
     sample = wide(op, sample)
     for chosen in choices(sample):
@@ -252,11 +311,11 @@ def check_transpose(op: Op, sample: Sample) -> None:
         check_pairing(f"linear operands {chosen}", cts, outs, pulled, vs, push)
 
 
-def linear_map(op: Op, sample: Sample, chosen: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+def linear_map(op: Op, sample: Sample, chosen: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
     """The op as a function of the chosen operands, the others as they are."""
-    def push(vs: Sequence[Any]) -> tuple[Any, ...]:
+    def push(vs: Sequence[Any]) -> Sequence[Any]:
         given = dict(zip(chosen, vs, strict=True))
-        return evaluate_numpy(op, tuple(given.get(i, x) for i, x in enumerate(sample.args)), sample.params)
+        return function_of(op, sample)(*[given.get(i, x) for i, x in enumerate(sample.args)])
 
     return push
 
@@ -323,45 +382,54 @@ def check_batch(op: Op, sample: Sample) -> None:
 
 def check_empty_batch(op: Op, sample: Sample) -> None:
     """A batch of no examples gives results of no examples."""
-    types, axes = op.infer(sample.types, sample.params), tuple([0] * len(sample.args))
-    outs = vmapped(function_of(op, sample), axes, 0)(*[batch_of(x, 0, 0) for x in sample.args]) if axes else []
-    for number, (mine, type) in enumerate(zip(outs, types, strict=bool(axes))):
+    types, axes = result_types(op, sample), tuple([0] * len(sample.args))
+    empty = bool(axes) and sample.loops
+    outs = vmapped(function_of(op, sample), axes, 0)(*[batch_of(x, 0, 0) for x in sample.args]) if empty else []
+    for number, (mine, type) in enumerate(zip(outs, types, strict=empty)):
         if mine.shape != (0, *type.shape):
             raise Mismatch("batch", f"shape of result {number} for a batch of none", None, mine.shape, (0, *type.shape))
 
 
 def check_batched_derivatives(op: Op, sample: Sample) -> None:
     """vmap of jvp equals jvp of vmap; the reverse derivative of vmap is that of each example."""
-    size, axes, f = 2, tuple(0 for _ in sample.args), function_of(op, sample)
     for chosen in choices(sample)[:1]:
+        axes, size = (0,) * len(sample.args), 2
         stacked = [batch_of(x, 0, size) for x in sample.args]
-        tangents = chosen_only(tangents_of(stacked), chosen)
-        outs, of_batch = jvp_flat(vmapped(f, axes, size), stacked, tangents)
-        smooth = [i for i, out in enumerate(outs) if typeof(out).differentiable]
-
-        def pushed(*xs: Any, chosen: Any = chosen, smooth: Any = smooth) -> list[Any]:
-            primals = xs[:len(axes)]
-            values, found = jvp_flat(f, primals, spread(xs[len(axes):], chosen, primals))
-            return [instantiate(found[i], values[i]) for i in smooth]
-
-        each = vmapped(pushed, (*axes, *[0 for _ in chosen]), size)(*stacked, *[tangents[i] for i in chosen])
-        for number, other in zip(smooth, each, strict=True):
-            agree("batch", f"tangent of result {number}: jvp of vmap, against vmap of jvp",
-                  instantiate(of_batch[number], outs[number]), other, sample.rtol)
-        cts = [ct if i in smooth else zero for i, ct in enumerate(tangents_of(outs, 70))]
-        found = pulled_back(vmapped(f, axes, size), stacked, chosen, cts)
+        whole = vmapped(function_of(op, sample), axes, size)
+        if "reverse only" not in op.traits:
+            compare_pushed(op, sample, whole, stacked, chosen, lambda f, count: vmapped(f, (0,) * count, size))
+        outs = whole(*stacked)
+        cts = tangents_of(outs, 70)
+        found = pulled_back(whole, stacked, chosen, cts)
         for number, args in enumerate(examples_of(sample, axes, size)):
-            own = pulled_back(f, args, chosen, [ct if ct is zero else ct[number] for ct in cts])
-            for i, mine, other in zip(chosen, found, own, strict=True):
-                type = ArrayType(np.shape(args[i]), typeof(args[i]).dtype)
-                mine = zero if mine is zero else mine[number]
-                mine, other = [zeros_of(type) if x is zero else x for x in (mine, other)]
-                agree("batch", f"cotangent of operand {i}, example {number}: vjp of vmap, against its own", mine, other,
-                      sample.rtol)
+            own = pulled_back(function_of(op, sample), args, chosen, [ct if ct is zero else ct[number] for ct in cts])
+            agree_pulled(f"example {number}: vjp of vmap, against its own", chosen, args,
+                         [ct if ct is zero else ct[number] for ct in found], own, sample.rtol)
 
 
-CHECKS: dict[str, tuple[Check, bool]] = {  # the check, and whether it needs double precision
-    "type": (check_type, False), "staged": (check_staged, False), "backend": (check_backend, False),
-    "differences": (check_differences, True), "kinks": (check_kinks, True), "reverse": (check_reverse, True),
-    "transpose": (check_transpose, True), "batch": (check_batch, False), "empty batch": (check_empty_batch, False),
-    "batched derivatives": (check_batched_derivatives, False)}
+def compare_pushed(op: Op, sample: Sample, whole: Callable[..., Any], stacked: Sequence[Any], chosen: Sequence[int],
+                   mapped: Callable[[Callable[..., Any], int], Callable[..., Any]],
+                   function: Callable[..., Any] | None = None) -> None:
+    """The tangents of a function of batches, against the derivative of each example, `mapped` over all operands."""
+    f, count = function or function_of(op, sample), len(stacked)
+    tangents = chosen_only(tangents_of(stacked), chosen)
+    outs, of_batch = jvp_flat(whole, stacked, tangents)
+    smooth = [i for i, out in enumerate(outs) if typeof(out).differentiable]
+
+    def pushed(*xs: Any) -> list[Any]:
+        values, found = jvp_flat(f, xs[:count], spread(xs[count:], chosen, xs[:count]))
+        return [instantiate(found[i], values[i]) for i in smooth]
+
+    each = mapped(pushed, count + len(chosen))(*stacked, *[tangents[i] for i in chosen])
+    for number, other in zip(smooth, each, strict=True):
+        agree("batch", f"tangent of result {number}: jvp of vmap, against vmap of jvp",
+              instantiate(of_batch[number], outs[number]), other, sample.rtol)
+
+
+def agree_pulled(what: str, chosen: Sequence[int], args: Sequence[Any], found: Sequence[Any], expected: Sequence[Any],
+                 rtol: float | None) -> None:
+    """Raise `Mismatch` unless the cotangents of the chosen arguments agree."""
+    for i, *pair in zip(chosen, found, expected, strict=True):
+        type = ArrayType(np.shape(args[i]), typeof(args[i]).dtype)
+        mine, other = [zeros_of(type) if x is zero else x for x in pair]
+        agree("batch", f"cotangent of operand {i}, {what}", mine, other, rtol)

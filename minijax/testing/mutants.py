@@ -95,7 +95,14 @@ def _unlike(x: Any, y: Any) -> bool:
 # ---- spoiling what a rule returns ----
 
 def _number(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Any], Any]:
-    return lambda x: x if x.dtype.names is not None else np.asarray(change(x)).astype(x.dtype)
+    """A change of numbers, or of the words of keys."""
+    def changed(x: np.ndarray) -> np.ndarray:
+        if x.dtype.names is None:
+            return np.asarray(change(x)).astype(x.dtype)
+        words = np.asarray(change(x[x.dtype.names[0]])).astype(np.uint32)
+        return np.ascontiguousarray(words).view(x.dtype).reshape(x.shape)
+
+    return changed
 
 
 def _is_float(x: np.ndarray) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,9 +12,20 @@ import numpy as np
 from minijax import config
 from minijax.errors import RuleError
 from minijax.ir.op import Op
-from minijax.testing.checks import CHECKS
+from minijax.testing import checks as of
+from minijax.testing import surroundings
 from minijax.testing.compare import Mismatch
+from minijax.testing.proofs import proved, watched
 from minijax.testing.samples import Sample, generated_samples, variants
+
+Check = Callable[[Op, Sample], None]
+CHECKS: dict[str, tuple[Check, bool]] = {  # the check, and whether it needs double precision
+    "type": (of.check_type, False), "staged": (of.check_staged, False), "meaning": (of.check_meaning, False),
+    "backend": (of.check_backend, False), "differences": (of.check_differences, True),
+    "kinks": (of.check_kinks, True), "reverse": (of.check_reverse, True), "transpose": (of.check_transpose, True),
+    "batch": (of.check_batch, False), "empty batch": (of.check_empty_batch, False),
+    "batched derivatives": (of.check_batched_derivatives, False), "inside": (surroundings.check_inside, False),
+    "effects": (surroundings.check_effects, False)}
 
 ON_VARIANTS = ("type", "staged", "differences", "reverse", "transpose", "batch")
 
@@ -35,11 +46,12 @@ class Failure:
 
 @dataclass
 class Report:
-    """What `check_op` found: failures, and how often each check was passed."""
+    """What `check_op` found: failures, how often each check was passed, and how often each rule was proven by one."""
 
     op: Op
     passed: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
+    proofs: Counter[str] = field(default_factory=Counter)
 
     @property
     def ok(self) -> bool:
@@ -61,7 +73,8 @@ def check_op(op: Op, samples: Sequence[Sample] | None = None, *, checks: Sequenc
         samples: where to check it; by default made up from its type rule, which needs an op without parameters.
         checks: names of checks, by default all: 'type', 'staged' (program against eager), 'backend' (NumPy meaning
             against the lowering), 'differences' (jvp), 'kinks', 'reverse' (linearize, <u, J v> = <transposed J u, v>),
-            'transpose' (where the op itself is linear), 'batch' (against a loop), 'empty batch', 'batched derivatives'.
+            'transpose' (where the op itself is linear), 'batch' (against a loop), 'empty batch', 'batched derivatives',
+            'meaning' (of what a sample makes of the op), 'inside' (rules of collectives below their axis), 'effects'.
         with_variants: check 'bfloat16', 'complex', '0-d' and 'broadcast' operands too, where the op takes them; or
             the names of some of these.
         first: stop at the first failure.
@@ -83,9 +96,11 @@ def check_op(op: Op, samples: Sequence[Sample] | None = None, *, checks: Sequenc
                  for name, variant in variants(op, sample) if with_variants is True or name in with_variants]
     for where, sample, names in todo:
         for name in names:
-            failure = run_check(op, name, sample, where)
+            with watched(op) as ran:
+                failure = run_check(op, name, sample, where)
             if failure is None:
                 report.passed[name] += 1
+                report.proofs.update(proved(op, name, ran))
                 continue
             report.failures.append(failure)
             if first:
@@ -113,6 +128,7 @@ def run_check(op: Op, name: str, sample: Sample, where: str) -> Failure | None:
     return None
 
 
-BLAMED = {"type": "type", "staged": "eval", "backend": "lowering", "differences": "jvp", "kinks": "jvp",
-          "reverse": "linearize or transpose", "transpose": "transpose", "batch": "batch", "empty batch": "batch",
-          "batched derivatives": "batch"}
+BLAMED = {"type": "type", "staged": "eval", "meaning": "batch", "backend": "lowering", "differences": "jvp",
+          "kinks": "jvp", "reverse": "linearize or transpose", "transpose": "transpose", "batch": "batch",
+          "empty batch": "batch", "batched derivatives": "batch", "inside": "jvp, transpose or batch",
+          "effects": "eval"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +15,18 @@ import numpy as np
 from minijax.api.trace import make_jaxpr
 from minijax import pytree
 from minijax.errors import MinijaxError, MinijaxValueError
+from minijax.interpreters.batch import batch_flat, place_axis
 from minijax.interpreters.evaluate import evaluate_numpy
+from minijax.interpreters.stage import stage
 from minijax.ir import dtypes
 from minijax.ir.jaxpr import Jaxpr, Literal, held_programs
 from minijax.ir.op import Op
 from minijax.ir.types import ArrayType
 from minijax.tracing.array import typeof
 from minijax.tracing.source import at_line
+
+
+Function = Callable[..., Sequence[Any]]  # of flat values
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +38,11 @@ class Sample:
     `wrt`: the arguments in which the op has derivatives; by default all that are floats.
     `along`: makes an allowed direction of any, where the derivative holds in some only (symmetric matrices).
     `loops`: whether batching equals a loop over examples: not so for an op that draws or that reads the batch.
+    `around`: makes of the op's function the one that is checked: of a collective, that of the whole batch, which
+        `args` hold along their first axes (see `over_axis`); of one that draws, what is known of what it draws.
+    `meaning`: of a function around the op, its NumPy meaning: a function of `args`, without the op.
+    `lowered`: a function of `args` that runs the op's lowering; by default the function is compiled.
+    `calls`: the list in which a callback among the parameters notes what it is called with.
     """
 
     args: tuple[Any, ...]
@@ -41,6 +52,10 @@ class Sample:
     wrt: tuple[int, ...] | None = None
     loops: bool = True
     along: Callable[[np.ndarray], np.ndarray] | None = None
+    around: Callable[[Function], Function] | None = None
+    meaning: Function | None = None
+    lowered: Function | None = None
+    calls: list[Any] | None = None
 
     @property
     def types(self) -> tuple[ArrayType, ...]:
@@ -55,8 +70,8 @@ class Sample:
 
     @property
     def holds_programs(self) -> bool:
-        """Whether programs among the parameters fix the types of the arguments."""
-        return any(held_programs(self.params))
+        """Whether programs or functions among the parameters fix the types of the arguments."""
+        return any(held_programs(self.params)) or any(map(callable, self.params.values()))
 
     @property
     def is_double(self) -> bool:
@@ -69,10 +84,37 @@ class Sample:
         return f"({', '.join([*dtypes_and_shapes, *params])})"
 
 
+def function_of(op: Op, sample: Sample) -> Function:
+    """What is checked: the op, or what the sample makes of it, as a function of flat values."""
+    def bound(*xs: Any) -> Sequence[Any]:
+        return op.bind(*xs, **sample.params)
+
+    return bound if sample.around is None else sample.around(bound)
+
+
+def result_types(op: Op, sample: Sample) -> Sequence[ArrayType]:
+    """Types of the results of what is checked."""
+    if sample.around is None:
+        return op.infer(sample.types, sample.params)
+    return stage(function_of(op, sample), sample.types).out_types
+
+
+def over_axis(name: Any, size: int) -> Callable[[Function], Function]:
+    """Makes of a function of examples that of batches along first axes, where the axis has a name."""
+    def mapped(function: Function) -> Function:
+        def whole(*xs: Any) -> list[Any]:
+            outs, places = batch_flat(function, size, xs, (0,) * len(xs), name)
+            return [place_axis(x, size, axis, 0) for x, axis in zip(outs, places, strict=True)]
+
+        return whole
+
+    return mapped
+
+
 def accepted(op: Op, sample: Sample) -> bool:
     """Whether the op's type rule takes the sample."""
     try:
-        op.infer(sample.types, sample.params)
+        result_types(op, sample)
     except (MinijaxError, TypeError, ValueError, AssertionError, KeyError, AttributeError):
         return False
     return True
@@ -126,7 +168,7 @@ def _finite(op: Op, count: int, dtype: Any) -> Sample | None:
 # ---- variants of a sample ----
 
 def variants(op: Op, sample: Sample) -> Iterator[tuple[str, Sample]]:
-    """Like samples of other dtypes, and, of an elementwise op, of no axes and with a scalar beside arrays."""
+    """Like samples of other dtypes; of an elementwise op, of no axes, and with a scalar or one row beside arrays."""
     if any(t.dtype.name == "float32" for t in sample.types) and not sample.holds_programs:
         for name, changed in (("bfloat16", sample.cast({"float32": ml_dtypes.bfloat16})), ("complex", turned(sample))):
             if accepted(op, changed):
@@ -135,8 +177,8 @@ def variants(op: Op, sample: Sample) -> Iterator[tuple[str, Sample]]:
         if any(np.ndim(x) for x in sample.args):
             yield "0-d", dataclasses.replace(sample, args=tuple(map(scalar_of, sample.args)))
         if len({np.shape(x) for x in sample.args}) == 1 < len(sample.args) and np.ndim(sample.args[0]):
-            for i in range(len(sample.args)):
-                args = [scalar_of(x) if i == j else x for j, x in enumerate(sample.args)]
+            for i, part in itertools.product(range(len(sample.args)), (scalar_of, row_of)):
+                args = [part(x) if i == j else x for j, x in enumerate(sample.args)]
                 if accepted(op, mixed := dataclasses.replace(sample, args=tuple(args))):
                     yield "broadcast", mixed
 
@@ -144,6 +186,11 @@ def variants(op: Op, sample: Sample) -> Iterator[tuple[str, Sample]]:
 def scalar_of(x: Any) -> Any:
     """The first element of an array; a scalar as it is."""
     return np.asarray(x).reshape(-1)[0] if np.ndim(x) else x
+
+
+def row_of(x: Any) -> Any:
+    """The first row of an array, as an array whose first axis has size 1."""
+    return np.asarray(x)[:1]
 
 
 def turned(sample: Sample) -> Sample:

@@ -1,13 +1,15 @@
 """Array, the value users hold, and Tracer, its stand-in while a program is traced.
 
 `Array` is a thin class around a device value: a `jax.Array`, or an `np.ndarray`
-under the NumPy evaluator.  Both classes share one table of operators and methods,
-empty here: `ops/` fills in the operators (`define`) and `numpy/` the methods.
+under the NumPy evaluator.  Both classes share one table of operators and methods:
+`ops/` fills in the operators (`define`), `numpy/` the methods, and iteration,
+formatting and pickling with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import operator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,8 @@ from minijax.ir.types import ArrayType, scalar_type
 from minijax.tracing.backend import Backend
 from minijax.tracing.context import Trace
 from minijax.tracing.source import at_line
+
+Refusal = Callable[[str], ConcretizationTypeError]
 
 
 class Array:
@@ -54,24 +58,9 @@ class Array:
         return shape
 
     @property
-    def dtype(self) -> Any:
-        """Element dtype."""
-        return self.type.dtype
-
-    @property
     def ndim(self) -> int:
         """Number of axes."""
         return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return self.type.size
-
-    @property
-    def weak_type(self) -> bool:
-        """Whether the array came from Python scalars and yields in promotion."""
-        return self.type.weak_type
 
     def __getattr__(self, name: str) -> Any:
         """Attributes of the device value: `devices`, `sharding`, `is_ready`, ..."""
@@ -87,15 +76,6 @@ class Array:
             raise MinijaxTypeError("len() of an array of no axes (0-d). Use .size for its number of elements.")
         return self.shape[0]
 
-    def __iter__(self) -> Iterator[Any]:
-        if not self.shape:
-            raise MinijaxTypeError("iteration over an array of no axes (0-d). Use x[None] to give it one.")
-        return (self[i] for i in range(self.shape[0]))  # type: ignore[index]
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        raise MinijaxTypeError("arrays are immutable: x[i] = y cannot work. "
-                               "Write x = x.at[i].set(y), which returns a new array.")
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         try:
             array = Array.backend.to_numpy(self.value)
@@ -104,30 +84,28 @@ class Array:
             raise
         return array if dtype is None else array.astype(dtype)
 
+    def known(self, error: Refusal, what: str, fix: str) -> Array:
+        """The array itself; of a tracer the array under it, or `error`: `what` needs one, `fix` does without."""
+        return self
+
     def __bool__(self) -> bool:
-        if self.size != 1:
-            raise MinijaxValueError(f"The truth value of an array of {self.size} elements ({self.type}) is "
+        x = self.known(
+            TracerBoolConversionError, "`if x:` (or `while`, `and`, `or`, `not`)",
+            "Use minijax.numpy.where(condition, a, b), or mark the argument static with jit(..., static_argnums=...).")
+        if x.size != 1:
+            raise MinijaxValueError(f"The truth value of an array of {x.size} elements ({x.type}) is "
                                     f"ambiguous{at_line()}. Use (...).any() or (...).all().")
-        return bool(self.__array__())
-
-    def __int__(self) -> int:
-        return int(self.__array__())
-
-    def __float__(self) -> float:
-        return float(self.__array__())
-
-    def __complex__(self) -> complex:
-        return complex(self.__array__())
+        return bool(x.__array__())
 
     def __index__(self) -> int:
+        x = self.known(
+            TracerIntegerConversionError, "An index, a size or `range(x)`",
+            "Mark the argument static with jit(..., static_argnums=...), or index an array with it.")
         try:
-            return self.__array__().__index__()
+            return x.__array__().__index__()
         except TypeError:
-            raise MinijaxTypeError(f"An index, a size or `range(x)` takes an integer scalar, got {self.type}"
+            raise MinijaxTypeError(f"An index, a size or `range(x)` takes an integer scalar, got {x.type}"
                                    f"{at_line()}. Convert it with int(x).") from None
-
-    def __format__(self, spec: str) -> str:
-        return format(self.__array__()[()] if not self.shape else str(self), spec)
 
     def __repr__(self) -> str:
         return "Array" + Array.backend.describe(self.value)
@@ -141,25 +119,22 @@ class Array:
     def __jax_array__(self) -> Any:
         return self.value
 
-    def __reduce__(self) -> Any:
-        return _rebuild, (self.__array__(), self.weak_type)
 
-    def __copy__(self) -> Array:
-        return Array(self.value)
+def _conversion(number: type, dtype: str) -> Callable[[Array], Any]:
+    def convert(self: Array) -> Any:
+        x = self.known(ConcretizationTypeError, f"`{number.__name__}(x)`",
+                       f"Use x.astype('{dtype}') to convert inside the traced function.")
+        return number(x.__array__())
 
-    def __deepcopy__(self, memo: Any) -> Array:
-        return Array(self.value)
-
-    def block_until_ready(self) -> Array:
-        """Wait until the array is computed; returns the array."""
-        wait = getattr(self.value, "block_until_ready", None)
-        if wait is not None:
-            wait()
-        return self
+    return convert
 
 
-def _rebuild(array: np.ndarray, weak: bool) -> Array:
-    return Array(Array.backend.put(array.item() if weak and not array.shape else array, None))
+for _number, _dtype in ((int, "int32"), (float, "float32"), (complex, "complex64")):
+    Array.define(f"__{_number.__name__}__", _conversion(_number, _dtype))
+for _name, _meaning in {
+        "dtype": "Element dtype.", "size": "Number of elements.", "nbytes": "Size in bytes.",
+        "weak_type": "Whether the array came from Python scalars and yields in promotion."}.items():
+    Array.define(_name, property(operator.attrgetter(f"type.{_name}"), doc=_meaning))
 
 
 class Tracer(Array):
@@ -178,11 +153,6 @@ class Tracer(Array):
         """Sizes of the axes."""
         return self.type.shape
 
-    @property
-    def dtype(self) -> Any:
-        """Element dtype."""
-        return self.type.dtype
-
     def concrete(self) -> Any:
         """The value under this tracer if it is known (under `grad` and `vmap`-free traces), else None."""
         return None
@@ -199,65 +169,27 @@ class Tracer(Array):
 
     __str__ = __repr__
 
-    def known(self, error: Callable[[str], ConcretizationTypeError], what: str, fix: str) -> Any:
+    def refusal(self, error: Refusal, what: str, fix: str) -> ConcretizationTypeError:
+        """The error that `what` needs a concrete value."""
+        return error(f"{what} needs a concrete value, but this one is traced ({self.type}){at_line()}.\n"
+                     f"{self.describe()}\n{fix}")
+
+    def known(self, error: Refusal, what: str, fix: str) -> Array:
+        """The array under this tracer, if it is known, else `error`."""
         value = self.concrete()
         if value is None:
-            raise error(f"{what} needs a concrete value, but this one is traced ({self.type}){at_line()}.\n"
-                        f"{self.describe()}\n{fix}")
+            raise self.refusal(error, what, fix)
         return value if isinstance(value, Array) else Array(np.asarray(value))
 
-    def __bool__(self) -> bool:
-        return bool(self.known(
-            TracerBoolConversionError, "`if x:` (or `while`, `and`, `or`, `not`)",
-            "Use minijax.numpy.where(condition, a, b), or mark the argument static with jit(..., static_argnums=...)."))
-
-    def __index__(self) -> int:
-        value = self.known(
-            TracerIntegerConversionError, "An index, a size or `range(x)`",
-            "Mark the argument static with jit(..., static_argnums=...), or index an array with it.")
-        return int(value.__index__())
-
-    def __int__(self) -> int:
-        return int(self.known(
-            ConcretizationTypeError, "`int(x)`", "Use x.astype('int32') to convert inside the traced function."))
-
-    def __float__(self) -> float:
-        return float(self.known(
-            ConcretizationTypeError, "`float(x)`", "Use x.astype('float32') to convert inside the traced function."))
-
-    def __complex__(self) -> complex:
-        return complex(self.known(
-            ConcretizationTypeError, "`complex(x)`", "Use x.astype('complex64') instead."))
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        raise TracerArrayConversionError(
-            f"np.asarray(x) needs a concrete value, but this one is traced ({self.type}){at_line()}.\n"
-            f"{self.describe()}\n"
+        raise self.refusal(
+            TracerArrayConversionError, "np.asarray(x)",
             "Call the function of minijax.numpy instead of NumPy's, or take the value out of the traced function.")
 
-    def __format__(self, spec: str) -> str:
-        if not spec:
-            return repr(self)
-        return format(self.known(ConcretizationTypeError, "A format such as f'{x:.3f}'",
-                                 "Format x without a specification, or after the traced function returned."), spec)
-
     def __jax_array__(self) -> Any:
-        raise TracerArrayConversionError(
-            f"A function of JAX was called with a value that minijax is tracing ({self.type}).\n{self.describe()}\n"
+        raise self.refusal(
+            TracerArrayConversionError, "A function of JAX",
             "Use minijax's own function of the same name, or bring JAX's in with minijax.interop.")
-
-    def __reduce__(self) -> Any:
-        raise ConcretizationTypeError(f"A traced value ({self.type}) cannot be pickled or copied to another process.")
-
-    def __copy__(self) -> Tracer:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Tracer:
-        return self
-
-    def block_until_ready(self) -> Tracer:
-        """Nothing to wait for: returns the tracer."""
-        return self
 
 
 def typeof(x: Any) -> ArrayType:

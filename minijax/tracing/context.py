@@ -7,6 +7,7 @@ and no overriding source.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from minijax.ir.jaxpr import Equation, Origin, Source
@@ -26,20 +27,34 @@ class Trace:
 
     `live` turns False when the trace is closed: its tracers then are leaks.
     `records` tells whether this trace, or one around it, records equations.
+    `rules_on` is the trace that is current while the op's rules run: the parent, as a rule.
     `name` is the interpreter's name in origins and messages.
     """
 
-    __slots__ = ("parent", "live", "records", "__weakref__")
+    __slots__ = ("parent", "rules_on", "live", "records", "__weakref__")
     name = "trace"
 
     def __init__(self, parent: Trace | None) -> None:
         self.parent = parent
+        self.rules_on = parent
         self.live = True
         self.records: bool = parent is not None and parent.records
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
         """Apply `op`: the one method that an interpreter of values must write."""
         raise NotImplementedError(f"the interpreter '{self.name}' must define process(op, args, params)")
+
+    def run_rule(self, op: Op, rule: Callable[..., Any], /, *args: Any, **params: Any) -> Any:
+        """Run a rule of `op` with `rules_on` current; what it records is said to derive from `op`."""
+        before = context.trace
+        context.trace = self.rules_on  # type: ignore[assignment]
+        try:
+            if not self.records:
+                return rule(*args, **params)
+            with deriving(self.name, op):
+                return rule(*args, **params)
+        finally:
+            context.trace = before
 
     def axes(self) -> tuple[MappedAxis, ...]:
         """The mapped axes around that have names, innermost first."""
@@ -56,6 +71,8 @@ class Trace:
 class Context(threading.local):
     """What is current in this thread.  `initial` is the trace that a new thread starts with.
 
+    `attribution` is what an equation recorded now is said to come from: a source (else the user's line that
+    is running), an origin, and the equation of an earlier program.
     The attributes are set for each thread: reading them is quicker than falling back on the class.
     """
 
@@ -63,9 +80,7 @@ class Context(threading.local):
 
     def __init__(self) -> None:
         self.trace: Trace = getattr(Context, "initial", None)  # type: ignore[assignment]
-        self.origin: Origin | None = None
-        self.source: Source | None = None
-        self.equation: Equation | None = None
+        self.attribution: tuple[Source | None, Origin | None, Equation | None] = (None, None, None)
 
 
 context = Context()
@@ -92,38 +107,31 @@ class running:
         self.trace.live = False
 
 
-class located:
+class attributed:
+    """Context manager: what is recorded inside comes from this source, origin and earlier equation."""
+
+    __slots__ = ("inside", "before")
+
+    def __init__(self, source: Source | None, origin: Origin | None, equation: Equation | None) -> None:
+        self.inside = source, origin, equation
+
+    def __enter__(self) -> None:
+        self.before = context.attribution
+        context.attribution = self.inside
+
+    def __exit__(self, *exception: Any) -> None:
+        context.attribution = self.before
+
+
+def located(equation: Equation) -> attributed:
     """Context manager: what is recorded inside comes from this equation of an earlier program."""
-
-    __slots__ = ("equation", "before")
-
-    def __init__(self, equation: Equation) -> None:
-        self.equation = equation
-
-    def __enter__(self) -> None:
-        self.before = context.source, context.origin, context.equation
-        context.source, context.origin, context.equation = self.equation.source, self.equation.origin, self.equation
-
-    def __exit__(self, *exception: Any) -> None:
-        context.source, context.origin, context.equation = self.before
+    return attributed(equation.source, equation.origin, equation)
 
 
-class deriving:
+def deriving(transform: str, op: Op) -> attributed:
     """Context manager: what is recorded inside was made by a rule of `op`, for a transform."""
-
-    __slots__ = ("transform", "op", "before")
-
-    def __init__(self, transform: str, op: Op) -> None:
-        self.transform = transform
-        self.op = op
-
-    def __enter__(self) -> None:
-        self.before = context.origin, context.equation
-        context.origin = Origin(self.transform, self.op, context.equation, context.origin)
-        context.equation = None
-
-    def __exit__(self, *exception: Any) -> None:
-        context.origin, context.equation = self.before
+    source, origin, equation = context.attribution
+    return attributed(source, Origin(transform, op, equation, origin), None)
 
 
 def bind(op: Op, *args: Any, **params: Any) -> tuple[Any, ...]:

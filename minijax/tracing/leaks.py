@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from minijax.errors import UnexpectedTracerError
+from minijax.tracing.array import Tracer
 from minijax.tracing.context import Trace
 
 
-def check_capture(tracer: Any, trace: Trace) -> None:
-    """Raise `UnexpectedTracerError` unless `tracer` may be used inside `trace`."""
-    owner = tracer.trace
-    if not owner.live or not owner.is_ancestor_or_self(trace):
-        raise UnexpectedTracerError(leak_message(tracer))
+def owns(trace: Trace, x: Any) -> bool:
+    """Whether `x` is a tracer of `trace`.
+
+    Raises `UnexpectedTracerError` for one of a trace that has finished or is not around this one.
+    """
+    if not isinstance(x, Tracer):
+        return False
+    if x.trace is trace:
+        return True
+    if not x.trace.live or not x.trace.is_ancestor_or_self(trace):
+        raise UnexpectedTracerError(leak_message(x))
+    return False
 
 
-def leak_message(tracer: Any) -> str:
+def leak_message(tracer: Tracer) -> str:
     """The text of a leak."""
     state = "has finished" if not tracer.trace.live else "is not the one running here"
     held = "".join(f"\nIt is held by {holder}." for holder in holders(tracer))
@@ -25,8 +32,6 @@ def leak_message(tracer: Any) -> str:
             "Return the value from the traced function instead of storing it in a global, a closure or an object.")
 
 
-def _unknown(value: Any) -> list[str]:
+def holders(value: Any) -> list[str]:
+    """Who refers to a value, in words: unknown here; `inspect/holders.py` puts its own in this place."""
     return []
-
-
-holders: Callable[[Any], list[str]] = _unknown  # who refers to a value; `inspect/holders.py` puts its own here

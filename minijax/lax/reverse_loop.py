@@ -5,11 +5,13 @@ where the best schedule wants them; a `while` those before every step, then, whe
 one of them.  The backward loop goes forward again from the last state that it has, keeps states in the rows that
 have become free, and pulls cotangents back one step.  The schedule is Griewank's and Walther's (Algorithm 799, 2000).
 
-All of it is `while` and ops of arrays, so batches and higher derivatives are their rules'.
+All of it is `while` and ops of arrays, so batches and higher derivatives are their rules'.  It becomes the
+linearize rule of `while`, and of a `scan` with a parameter `checkpoint`, from outside of the kernel.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from itertools import compress
@@ -20,7 +22,8 @@ import numpy as np
 from minijax.calls.checkpoint import residual_atoms
 from minijax.calls.custom import custom_transpose_p
 from minijax.calls.jit import jit_p
-from minijax.calls.scan import Mask, carried, fixpoint, linearize_rules, present, readers, spread
+from minijax.calls.masks import Mask, carried, fixpoint, nonzero, only, present, readers, reads, spread
+from minijax.calls.scan import scan_p
 from minijax.calls.while_loop import while_p
 from minijax.interpreters.batch import batched_type
 from minijax.interpreters.evaluate import run_program
@@ -81,16 +84,6 @@ class Loop(NamedTuple):
     reverse: bool = False
 
 
-def only(jaxpr: Jaxpr, outvars: Values) -> Jaxpr:
-    """The program that computes these variables and nothing else; effects are not repeated."""
-    found, eqns = set(outvars), []
-    for eqn in reversed(jaxpr.eqns):
-        if not found.isdisjoint(eqn.outvars):
-            eqns.append(eqn)
-            found.update(eqn.inputs)
-    return jaxpr.replace(eqns=eqns[::-1], outvars=outvars)
-
-
 class Derivative:
     """The programs of a loop's derivative by the marked inputs.
 
@@ -102,16 +95,15 @@ class Derivative:
 
     def __init__(self, jaxpr: Jaxpr, loop: Loop, marks: Mask) -> None:
         first, end = loop.num_consts, loop.num_consts + loop.num_carry
-        split, nonzero = carried(linearize_program, jaxpr, marks, first, loop.num_carry)
+        split, moving = carried(linearize_program, jaxpr, marks, first, loop.num_carry)
         self.jaxpr, self.loop, self.linear, self.out_nonzero = jaxpr, loop, split.linear, split.out_nonzero
         self.values = only(split.known, residual_atoms(split.known, split.residuals))
-        self.needed = fixpoint(lambda mask: readers(jaxpr, mask)[first:end],
-                               readers(self.values, [True] * len(self.values.outvars))[first:end])
+        self.needed = fixpoint(lambda mask: readers(jaxpr, mask)[first:end], reads(self.values)[first:end])
         self.following = only(jaxpr, list(compress(jaxpr.outvars, self.needed)))
-        self.given = list(compress(marks, nonzero))
-        self.counts = sum(nonzero[:first]), sum(nonzero[first:end])
+        self.given = list(compress(marks, moving))
+        self.counts = sum(moving[:first]), sum(moving[first:end])
         ins, self.outs = self.whole(jaxpr.in_types, end), self.whole(jaxpr.out_types, loop.num_carry)
-        self.tangents, outs = list(compress(ins, nonzero)), list(compress(self.outs, self.out_nonzero))
+        self.tangents, outs = list(compress(ins, moving)), list(compress(self.outs, self.out_nonzero))
         state = list(compress(ins[first:end], self.needed))
         known = [*ins[:first], *state, *ins[end:], ArrayType((), int32), ArrayType((loop.slots + 1,), int32),
                  *[batched_type(t, loop.slots + 1) for t in state]]
@@ -242,7 +234,7 @@ def linearize_loop(primals: Values, tangents: Values, jaxpr: Jaxpr, loop: Loop) 
     """Run a loop so that it keeps states, and bind its linear half."""
     (consts, init, xs), tangents = split_list(primals[loop.num_cond:], loop.num_consts, loop.num_carry), tangents[
         loop.num_cond:]
-    parts = derivative_of(jaxpr, loop, tuple([t is not zero for t in tangents]))
+    parts = derivative_of(jaxpr, loop, nonzero(tangents))
     outs, count = jit_p.bind(*primals, jaxpr=parts.forward, name="loop"), len(jaxpr.outvars)
     residuals, dots = [*consts, *compress(init, parts.needed), *xs, *outs[count:]], present(tangents)
     found = custom_transpose_p.bind(
@@ -257,11 +249,13 @@ def _while(primals: Values, tangents: Values, *, cond_jaxpr: Jaxpr, cond_nconsts
     return linearize_loop(primals, tangents, body_jaxpr, loop)
 
 
-def _scan(primals: Values, tangents: Values, *, checkpoint: int, jaxpr: Jaxpr, num_consts: int, num_carry: int,
-          length: int, reverse: bool, unroll: int) -> Any:
-    loop = Loop(num_consts, num_carry, min(checkpoint, length), None, 0, length, reverse)
-    return linearize_loop(primals, tangents, jaxpr, loop)
+def _scan(stacked: Callable[..., Any], primals: Values, tangents: Values, **params: Any) -> Any:
+    length, slots = params["length"], params.get("checkpoint")
+    if not length or not slots:
+        return stacked(primals, tangents, **params)
+    loop = Loop(params["num_consts"], params["num_carry"], min(slots, length), None, 0, length, params["reverse"])
+    return linearize_loop(primals, tangents, params["jaxpr"], loop)
 
 
 while_p.linearize = _while
-linearize_rules["checkpoint"] = _scan
+scan_p.linearize = functools.partial(_scan, scan_p.linearize)
