@@ -10,7 +10,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_API = ("ShapeDtypeStruct", "eval_shape", "grad", "jit", "jvp", "make_jaxpr", "pmap",
+_API = ("ShapeDtypeStruct", "eval_shape", "grad", "jit", "jvp", "make_jaxpr",
         "value_and_grad", "vjp", "vmap")
 _CUSTOM = ("closure_convert", "custom", "custom_gradient", "custom_jvp", "custom_transpose", "custom_vjp")
 _DERIVATIVES = ("hessian", "hvp", "jacfwd", "jacobian", "jacrev", "linear_transpose", "linearize")
@@ -19,11 +19,12 @@ _DEVICES = ("block_until_ready", "debug_nans", "default_backend", "device_count"
             "process_index")
 _FLOORS = ("api", "calls", "config", "errors", "interpreters", "ir", "lowering", "ops", "pytree", "tracing", "util")
 _NAMESPACES = ("ad_checkpoint", "checkpoint_policies", "custom_batching", "custom_derivatives", "debug",
-               "experimental", "inspect", "interop", "language", "lax", "nn", "numpy", "optimize", "random", "sharding", "taylor",
+               "experimental", "inspect", "interop", "language", "lax", "nn", "numpy", "optimize", "random", "sharding",
+               "taylor",
                "test_util", "testing", "tree", "tree_util", "typing")
 _MEMORY = ("checkpoint", "checkpoint_name", "print_saved_residuals", "remat", "saved_residuals")
 _CALLBACKS = ("io_callback", "pure_callback")
-_SHARDING = ("Mesh", "NamedSharding", "P", "device_put", "make_mesh", "set_mesh", "shard_map")
+_SHARDING = ("Mesh", "NamedSharding", "P", "device_put", "make_mesh", "pmap", "set_mesh", "shard_map")
 _HOMES = {name: home for home, names in (
     ("minijax.ad_checkpoint", _MEMORY), ("minijax.api", _API), ("minijax.callbacks", _CALLBACKS),
     ("minijax.custom_rules", _CUSTOM), ("minijax.derivatives", _DERIVATIVES), ("minijax.hardware", _DEVICES),

@@ -28,8 +28,8 @@ def to_jax_mesh(mesh: DeviceMesh) -> Mesh:
     there = {d.id: d for d in jax.devices(mesh.platform or None)}
     count = mesh.count(mesh.names)
     if len(there) < count or not there.keys() >= {*mesh.devices}:
-        raise MinijaxValueError(f"The mesh {dict(mesh.axes)} takes {count} devices, and there are {len(there)}. Map over "
-                                "fewer, or start with more (XLA_FLAGS=--xla_force_host_platform_device_count="
+        raise MinijaxValueError(f"The mesh {dict(mesh.axes)} takes {count} devices, and there are {len(there)}. Map "
+                                "over fewer, or start with more (XLA_FLAGS=--xla_force_host_platform_device_count="
                                 f"{count} makes so many of a CPU).")
     chosen = [there[n] for n in mesh.devices] or list(there.values())[:count]
     sizes = [size for _, size in mesh.axes]
@@ -49,39 +49,6 @@ def to_sharding(placement: Placement) -> Sharding:
         device, = [d for d in jax.devices(mesh.platform or None) if d.id == mesh.devices[0]]
         return SingleDeviceSharding(device, memory_kind=memory)
     return NamedSharding(to_jax_mesh(mesh), to_partition_spec(placement.spec), memory_kind=memory)
-
-
-def from_jax_mesh(mesh: Any) -> DeviceMesh:
-    """The plain form of JAX's mesh, which may be an abstract one."""
-    axes = tuple([(name, mesh.shape[name]) for name in mesh.axis_names])
-    if not isinstance(mesh, Mesh):
-        return DeviceMesh(axes)
-    devices = list(mesh.devices.flat)
-    return DeviceMesh(axes, tuple([d.id for d in devices]), devices[0].platform)
-
-
-def from_partition_spec(spec: PartitionSpec, ndim: int) -> Spec:
-    """The plain form of JAX's spec for an array of so many axes."""
-    parts = [() if part is None else part if isinstance(part, tuple) else (part,) for part in spec]
-    return (*parts, *[()] * (ndim - len(parts)))
-
-
-def from_sharding(sharding: Any, ndim: int) -> Placement | None:
-    """The plain form of a device or a sharding; None for one that has none."""
-    if isinstance(sharding, NamedSharding):
-        mesh, spec = from_jax_mesh(sharding.mesh), from_partition_spec(sharding.spec, ndim)
-        return Placement(mesh, spec, beside_default(sharding.memory_kind))
-    memory = None
-    if isinstance(sharding, SingleDeviceSharding):
-        memory, (sharding,) = beside_default(sharding.memory_kind), sharding.device_set
-    if not isinstance(sharding, jax.Device):
-        return None
-    return Placement(DeviceMesh((), (sharding.id,), sharding.platform), ((),) * ndim, memory)
-
-
-def beside_default(memory: str | None) -> str | None:
-    """A kind of memory; None for the devices' own."""
-    return None if memory == "device" else memory
 
 
 def put(x: Any, placement: Placement) -> Any:

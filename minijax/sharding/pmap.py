@@ -9,24 +9,23 @@ from typing import Any
 
 from minijax.api.arguments import check_callable, spread
 from minijax.api.boundary import boundary
-from minijax.api.jit import JittedFunction
 from minijax.api.vmap import argument_axes, batch_size, is_axis, vmap
 from minijax.calls.arguments import Arguments
 from minijax.calls.jit import trace_cache
-from minijax.calls.shard_map import bind_blocks
+from minijax.calls.shard_map import Specs
 from minijax.calls.static import JitOptions
-from minijax.config import state
 from minijax.errors import MinijaxValueError
 from minijax.interpreters.batch import batched_type, place_axis, unbatched_type
-from minijax.interpreters.evaluate import base_trace, run_program
-from minijax.interpreters.parallel import inside_devices, on_devices
+from minijax.interpreters.evaluate import run_program
+from minijax.interpreters.parallel import DeviceTrace, on_devices
 from minijax.interpreters.stage import stage
 from minijax.ir.jaxpr import Jaxpr, kept
 from minijax.ir.types import ArrayType
-from minijax.ops.meshes import DeviceMesh, Placement, Spec
+from minijax.ops.meshes import DeviceMesh
 from minijax.ops.structural import squeeze
+from minijax.sharding.blocks import bind_blocks, compiled_blocks
 from minijax.tracing.array import Array
-from minijax.tracing.context import context
+from minijax.tracing.context import Trace, context
 
 _unnamed = itertools.count()
 
@@ -54,7 +53,7 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
     name = f"devices_{next(_unnamed)}" if axis_name is None else axis_name
     options = JitOptions.of(fun, static_broadcasted_argnums, donate_argnums=donate_argnums)
 
-    def prepared(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Arguments, list[int | None], DeviceMesh]:
+    def prepared(function: Any, args: Any, kwargs: Any) -> tuple[Arguments, list[int | None], DeviceMesh]:
         call = options.arguments("pmap", function, args, kwargs).checked()
         axes = argument_axes(call, in_axes)
         return call, axes, device_row(call.who, name, batch_size(call, axes, axis_size), devices, backend)
@@ -76,32 +75,31 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
                            in_specs=row_specs(name, call.types(), axes),
                            out_specs=row_specs(name, program.out_types, out))
 
-    jitted = JittedFunction(mapped, options)
+    def places(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Arguments, DeviceMesh, Specs]:
+        call, axes, mesh = prepared(function, args, kwargs)
+        return call, mesh, row_specs(name, call.types(), axes)
 
-    @boundary
-    @functools.wraps(fun)
-    def call_now(*args: Any, **kwargs: Any) -> Any:
-        if context.trace is not base_trace or state.evaluator != "xla" or state.jax_disable_jit:
-            return mapped(*args, **kwargs)
-        call, axes, mesh = prepared(jitted, args, kwargs)
-        specs = row_specs(name, call.types(), axes)
-        return call.apply_leaves([Array(Array.backend.place(x, Placement(mesh, spec)))
-                                  for x, spec in zip(call.leaves, specs, strict=True)])
+    return compiled_blocks(mapped, options, places)
 
-    return call_now
+
+def inside_devices(trace: Trace | None) -> bool:
+    """Whether what is traced runs on each device of a mesh already."""
+    while trace is not None and not isinstance(trace, DeviceTrace):
+        trace = trace.parent
+    return trace is not None
 
 
 def device_row(who: str, name: Any, size: int, devices: Sequence[Any] | None, backend: str | None) -> DeviceMesh:
     """The first devices as a mesh of one axis; raises `MinijaxValueError` if there are not enough."""
     found = list(devices or Array.backend.devices(backend))
     if size > len(found):
-        raise MinijaxValueError(f"{who}: the mapped axes have size {size}, and there are {len(found)} devices. Map over "
-                                "fewer examples, or use vmap inside of pmap for several on each device.")
+        raise MinijaxValueError(f"{who}: the mapped axes have size {size}, and there are {len(found)} devices. Map "
+                                "over fewer examples, or use vmap inside of pmap for several on each device.")
     ids = tuple([d.id for d in found[:size]]) if hasattr(found[0], "id") else ()
     return DeviceMesh(((name, size),), ids, getattr(found[0], "platform", ""))
 
 
-def row_specs(name: Any, types: Sequence[ArrayType], axes: Sequence[int | None]) -> tuple[Spec, ...]:
+def row_specs(name: Any, types: Sequence[ArrayType], axes: Sequence[int | None]) -> Specs:
     """The specs of arrays that are cut along one axis each, or none."""
     return tuple([tuple([(name,) if k == axis else () for k in range(t.ndim)])
                   for t, axis in zip(types, axes, strict=True)])
