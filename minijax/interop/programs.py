@@ -15,11 +15,10 @@ from jax.extend.core import primitives
 
 from minijax import lax
 from minijax.api.jit import jit
-from minijax.api.trace import ShapeDtypeStruct
-from minijax.interop.equations import array_type, opened, rules, run
+from minijax.interop.equations import array_type, opened, rules, run, traced
 from minijax.ad_checkpoint import checkpoint
 from minijax.ops.conversion import convert_element_type_p
-from minijax.tracing.array import Array, typeof
+from minijax.tracing.array import typeof
 from minijax.util import split_list
 
 _functions: weakref.WeakKeyDictionary[Any, Callable[..., Any]] = weakref.WeakKeyDictionary()
@@ -127,7 +126,7 @@ def _high_level(*values: Any, _prim: Any) -> Any:
     def flat(*xs: Any) -> list[Any]:
         return jax.tree.leaves(_prim.expand(*_prim.in_tree.unflatten(xs)))
 
-    return run(jax.make_jaxpr(flat)(*[Array.backend.abstract(ShapeDtypeStruct.of(typeof(x))) for x in values]), values)
+    return run(traced(flat, *values), values)
 
 
 rules.update({
