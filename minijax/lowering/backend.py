@@ -84,8 +84,15 @@ class XlaBackend(Backend):
         return jax.tree.map(bare, outs, is_leaf=is_array)
 
     def put(self, x: Any, device: Any) -> Any:
-        """The device value of a concrete one, moved to a device or a sharding."""
-        return jax.device_put(bare(x), device)
+        """The device value of a concrete one, moved to a device or a sharding.
+
+        It is moved now, even where JAX is tracing: programs that are kept must hold no value of a trace of JAX's.
+        """
+        value = bare(x)
+        if isinstance(value, jax.core.Tracer):
+            return jax.device_put(value, device)
+        with jax.ensure_compile_time_eval():
+            return jax.device_put(value, device)
 
     def abstract(self, x: Any) -> Any:
         """A bare value, or JAX's own stand-in for one of ours."""
