@@ -10,7 +10,7 @@ import numpy as np
 
 from minijax import lax
 from minijax.custom_batching import custom_vmap
-from minijax.custom_rules import custom_jvp, custom_vjp
+from minijax.custom_rules import custom_jvp, custom_vjp, linear_call
 from minijax.interop.equations import rules, run, traced, within_axes
 from minijax.interop.programs import function
 from minijax.tracing.array import typeof
@@ -88,6 +88,17 @@ def _custom_vmap(*values: Any, call: Any, rule: Any, in_tree: Any, out_tree: Any
     return body(*values)
 
 
+def _linear_call(*values: Any, callee: Any, transpose_thunk: Any, num_callee_consts: int, num_res: int) -> Any:
+    consts, residuals, linear = split_list(values, num_callee_consts, num_res)
+
+    def transposed(held: Any, cts: Any) -> Any:
+        program, captured = within_axes(transpose_thunk)
+        return tuple(run(program, (*captured, *held[1], *cts)))
+
+    return linear_call(lambda held, xs: tuple(run(callee, (*held[0], *held[1], *xs))), transposed,
+                       (tuple(consts), tuple(residuals)), tuple(linear))
+
+
 def pull_back(bwd: Any, residuals: Sequence[Any], cts: Sequence[Any], primals: Sequence[Any]) -> tuple[Any, ...]:
     """The cotangents of the arguments by JAX's rule, which is traced at the types at hand; None for zero."""
     wanted: list[bool] = []
@@ -109,4 +120,5 @@ def _is_float(ct: Any) -> bool:
     return jax.numpy.issubdtype(jax.numpy.result_type(ct), jax.numpy.inexact)
 
 
-rules.update({"custom_jvp_call": _custom_jvp, "custom_vjp_call": _custom_vjp, "custom_vmap_call": _custom_vmap})
+rules.update({"custom_jvp_call": _custom_jvp, "custom_vjp_call": _custom_vjp, "custom_vmap_call": _custom_vmap,
+              "linear_call": _linear_call})

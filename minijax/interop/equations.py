@@ -24,7 +24,17 @@ from minijax.tracing.source import is_internal
 
 Rule = Callable[..., Any]
 rules: dict[str, Rule] = {}
+_STRUCTURED = {"cond", "while", "scan", "checkpoint", "custom_jvp_call", "custom_vjp_call", "custom_vmap_call"}
 refused: dict[str, str] = {}  # why JAX's primitive of this name has no meaning here, and what to do instead
+
+
+class Reference:
+    """What a mutable reference of JAX's holds while its program is run."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
 def register(primitive: Any, rule: Rule) -> None:
@@ -96,6 +106,9 @@ def literal(atom: Any) -> Any:
 def apply(eqn: Any, values: Sequence[Any]) -> Sequence[Any]:
     """The results of one JAX equation: by its rule, or by the JAX program that it says it is."""
     rule = rules.get(eqn.primitive.name)
+    if eqn.primitive.name in _STRUCTURED and any(isinstance(x, Reference) for x in values):
+        raise MissingRuleError(f"from_jax: a mutable reference goes into JAX's '{eqn.primitive.name}'{_at(eqn)}. In "
+                               "minijax loops, branches and custom rules work on values: carry the value instead.")
     outs = rule(*values, **eqn.params) if rule is not None else run(implementation(eqn, values), values)
     return outs if isinstance(outs, (tuple, list)) else (outs,)
 
