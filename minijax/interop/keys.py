@@ -29,7 +29,7 @@ def _random_bits(keys: Any, *, bit_width: int, shape: Any) -> Any:
 def _check_kind(impl: Any) -> None:
     """Raise `MissingRuleError` for keys of another kind than minijax's."""
     if impl.name != "threefry2x32":
-        raise MissingRuleError(f"from_jax: random keys of the kind '{impl.name}' have no meaning in minijax, whose keys "
+        raise MissingRuleError(f"from_jax: random keys of the kind '{impl.name}' have no meaning in minijax; its own "
                                "are 'threefry2x32' keys. Make the key without impl=.")
 
 

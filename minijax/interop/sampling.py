@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import ml_dtypes
-import numpy as np
 from jax.random import random_gamma_p
 
 from minijax import lax

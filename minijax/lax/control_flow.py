@@ -123,7 +123,7 @@ def _run_one(who: str, index: Any, functions: dict[str, Callable[..., Any]], ope
         check_types(who, other.out_tree, "result", found[0].jaxpr.out_types, other.jaxpr.out_types, f"from {first}",
                     f"from {label}", "All branches return the same types.")
     columns = zip(*[each.jaxpr.out_types for each in found], strict=True)
-    out_types = tuple([column[0].update(weak_type=all([t.weak_type for t in column])) for column in columns])
+    out_types = tuple([column[0] for column in columns])  # the others differ in weakness at most
     programs, captured = with_common_captures(found)
     outs = cond_p.bind(index, *captured, *leaves, branches=tuple([retyped(each, out_types) for each in programs]))
     return found[0].out_tree.unflatten(outs)
