@@ -11,9 +11,10 @@ from jax.experimental import sparse
 
 import minijax
 import minijax.numpy as mnp
-from minijax.config import config
-from minijax.errors import MinijaxTypeError, MinijaxValueError, MissingRuleError
+from minijax import config
+from minijax.errors import JaxprSyntaxError, MinijaxTypeError, MinijaxValueError, MissingRuleError
 from minijax.interop import from_jax, to_jax
+from minijax.interpreters.evaluate import run_program
 
 X = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
 STACK = np.stack([X, 2 * X])
@@ -285,3 +286,26 @@ def test_markers():
     for bad in (lambda: ours.composite(3, "name"), lambda: ours.composite(abs, 3), lambda: ours.composite(abs, "")):
         with pytest.raises(MinijaxTypeError):
             bad()
+
+
+# ---- text that names Python objects
+
+def test_text_with_rules_and_callbacks_is_read_with_what_it_names():
+    @minijax.custom_jvp
+    def tenfold(x):
+        return x * x
+
+    @tenfold.defjvp
+    def tenfold_jvp(primals, tangents):
+        return tenfold(*primals), 10.0 * tangents[0]
+
+    program = minijax.make_jaxpr(lambda x: tenfold(x) + minijax.pure_callback(np.sin, x, x))(np.float32(2))
+    named = {value.__name__: value for eqn in program.eqns for value in eqn.params.values() if callable(value)}
+    read = minijax.parse(str(program), objects=named)
+    assert str(read) == str(program)
+    agree(run_program(read, np.float32(2)), [np.float32(4 + np.sin(2))])
+    only_rule = minijax.make_jaxpr(tenfold)(np.float32(2))
+    read = minijax.parse(str(only_rule), objects=named)
+    agree(minijax.grad(lambda x: run_program(read, x)[0])(2.0), np.float32(10))
+    with pytest.raises(JaxprSyntaxError, match=r"<callable \w+> stands for .* objects="):
+        minijax.parse(str(program))
