@@ -77,7 +77,8 @@ class XlaBackend(Backend):
     @functools.cache
     def array_classes(self) -> tuple[type, ...]:
         """JAX's classes of concrete arrays: of numbers, and of keys."""
-        return type(jax.device_put(0)), type(jax.random.key(0))
+        with jax.ensure_compile_time_eval():  # it may be asked for first where JAX is tracing
+            return type(jax.device_put(0)), type(jax.random.key(0))
 
     def bare_traced(self, outs: Any) -> Any:
         """Inside JAX's transformations a jitted function gives back JAX's tracers: `jax.grad(jit(f))` works."""
@@ -89,7 +90,7 @@ class XlaBackend(Backend):
         It is moved now, even where JAX is tracing: programs that are kept must hold no value of a trace of JAX's.
         """
         value = bare(x)
-        if isinstance(value, jax.core.Tracer):
+        if isinstance(value, jax.Array) and not isinstance(value, self.array_classes()):  # a tracer of JAX's
             return jax.device_put(value, device)
         with jax.ensure_compile_time_eval():
             return jax.device_put(value, device)
