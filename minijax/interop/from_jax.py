@@ -54,7 +54,7 @@ def from_jax(fun: Callable[..., Any], *, static_argnums: Any = None, static_argn
     @functools.wraps(fun)
     def from_jax_fun(*args: Any, **kwargs: Any) -> Any:
         call = options.arguments("from_jax", through_jax, args, kwargs).checked()
-        traced = cache.get(call, call.types())
-        return call_traced(traced, call.leaves, function_name(fun), inline=context.trace is not base_trace)
+        program = cache.get(call, call.types())
+        return call_traced(program, call.leaves, function_name(fun), inline=context.trace is not base_trace)
 
     return from_jax_fun
