@@ -99,7 +99,7 @@ class XlaBackend(Backend):
         """A bare value, or JAX's own stand-in for one of ours."""
         if isinstance(x, Array):
             return x.value
-        if isinstance(getattr(x, "type", None), ArrayType):
+        if isinstance(x, ArrayType):
             dtype = jax.random.key(0).dtype if dtypes.is_key(x.dtype) else x.dtype
             return jax.ShapeDtypeStruct(x.shape, dtype, weak_type=x.weak_type)
         return x
