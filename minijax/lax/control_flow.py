@@ -125,8 +125,8 @@ def _run_one(who: str, index: Any, functions: dict[str, Callable[..., Any]], ope
                     f"from {label}", "All branches return the same types.")
     columns = zip(*[each.jaxpr.out_types for each in found], strict=True)
     varying = typeof(index).varying
-    out_types = tuple([column[0].update(weak_type=all([t.weak_type for t in column]),
-                                        varying=varying.union(*[t.varying for t in column])) for column in columns])
+    out_types = tuple([column[0].update(varying=varying.union(*[t.varying for t in column]))
+                       for column in columns])  # the others differ in weakness at most
     programs, captured = with_common_captures(found)
     parts = [apart(retyped(each, out_types), [*captured, *leaves]) for each in programs]
     outs = cond_p.bind(index, *parts[0][1], branches=tuple([program for program, _ in parts]))

@@ -79,16 +79,20 @@ class XlaBackend(Backend):
     @functools.cache
     def array_classes(self) -> tuple[type, ...]:
         """JAX's classes of concrete arrays: of numbers, and of keys."""
-        return type(jax.device_put(0)), type(jax.random.key(0))
+        with jax.ensure_compile_time_eval():  # it may be asked for first where JAX is tracing
+            return type(jax.device_put(0)), type(jax.random.key(0))
 
     def bare_traced(self, outs: Any) -> Any:
         """Inside JAX's transformations a jitted function gives back JAX's tracers: `jax.grad(jit(f))` works."""
         return jax.tree.map(bare, outs, is_leaf=is_array)
 
     def put(self, x: Any, device: Any) -> Any:
-        """The device value of a concrete one, moved to a device or a sharding; now, also while JAX traces."""
+        """The device value of a concrete one, moved to a device or a sharding.
+
+        It is moved now, even where JAX is tracing: programs that are kept must hold no value of a trace of JAX's.
+        """
         value = bare(x)
-        if isinstance(value, jax.Array) and type(value) not in self.array_classes():  # one that JAX traces
+        if isinstance(value, jax.Array) and not isinstance(value, self.array_classes()):  # a tracer of JAX's
             return jax.device_put(value, device)
         with jax.ensure_compile_time_eval():
             return jax.device_put(value, device)
@@ -97,7 +101,7 @@ class XlaBackend(Backend):
         """A bare value, or JAX's own stand-in for one of ours."""
         if isinstance(x, Array):
             return x.value
-        if isinstance(getattr(x, "type", None), ArrayType):
+        if isinstance(x, ArrayType):
             dtype = jax.random.key(0).dtype if dtypes.is_key(x.dtype) else x.dtype
             return jax.ShapeDtypeStruct(x.shape, dtype, weak_type=x.weak_type)
         return x
