@@ -2,7 +2,6 @@
 
 import os
 
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")  # eight devices of one CPU
 import hypothesis
 import jax
 import pytest
@@ -10,6 +9,8 @@ import pytest
 import minijax.inspect  # noqa: F401
 import minijax.numpy  # noqa: F401  (installs the backend: examples print the same alone and together)
 from minijax import config
+
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")  # read when devices are first asked for
 
 hypothesis.settings.register_profile("minijax", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("minijax")

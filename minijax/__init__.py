@@ -10,7 +10,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_API = ("ShapeDtypeStruct", "eval_shape", "grad", "jit", "jvp", "make_jaxpr", "pmap",
+_API = ("ShapeDtypeStruct", "eval_shape", "grad", "jit", "jvp", "make_jaxpr",
         "value_and_grad", "vjp", "vmap")
 _CUSTOM = ("closure_convert", "custom", "custom_gradient", "custom_jvp", "custom_transpose", "custom_vjp")
 _DERIVATIVES = ("hessian", "hvp", "jacfwd", "jacobian", "jacrev", "linear_transpose", "linearize")
@@ -24,8 +24,8 @@ _NAMESPACES = ("ad_checkpoint", "checkpoint_policies", "custom_batching", "custo
 _MEMORY = ("checkpoint", "checkpoint_name", "print_saved_residuals", "remat", "saved_residuals")
 _CALLBACKS = ("io_callback", "pure_callback")
 _SHARDING = ("Mesh", "NamedSharding", "P", "device_put", "make_array_from_callback",
-             "make_array_from_process_local_data", "make_array_from_single_device_arrays", "make_mesh", "set_mesh",
-             "shard_map")
+             "make_array_from_process_local_data", "make_array_from_single_device_arrays", "make_mesh", "pmap",
+             "set_mesh", "shard_map")
 _HOMES = {name: home for home, names in (
     ("minijax.ad_checkpoint", _MEMORY), ("minijax.api", _API), ("minijax.callbacks", _CALLBACKS),
     ("minijax.custom_rules", _CUSTOM), ("minijax.derivatives", _DERIVATIVES), ("minijax.hardware", _DEVICES),

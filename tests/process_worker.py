@@ -74,6 +74,10 @@ def arrays_from_pieces():
     assert repr(x) == f"Array(<with {COUNT} processes>, shape=({2 * ALL}, 3), dtype=float32)" == str(x)
     refused(DistributedError, "process_allgather", np.asarray, x)
     refused(DistributedError, "process_allgather", x.tolist)
+    words = minijax.make_array_from_process_local_data(rows, np.zeros((LOCAL, 2), "uint32"))
+    keys = minijax.random.wrap_key_data(words)
+    assert str(keys).startswith(f"Array(<with {COUNT} processes>, shape=({ALL},)"), str(keys)
+    refused(DistributedError, "process_allgather", np.asarray, keys)
     refused(ValueError, "make_array_from_process_local_data", minijax.make_array_from_process_local_data, rows, mine,
             (2 * ALL, 4))
     return x, whole

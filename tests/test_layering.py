@@ -27,9 +27,9 @@ FLOORS = {name: floor for floor, names in enumerate((
     ("lowering",),
     ("api",),
     ("jax_rules", "optimize", "language", "custom_rules", "hardware", "fusion", "derivatives", "tree", "tree_util",
-      "typing", "inspect", "sharding", "custom_batching", "custom_derivatives", "ad_checkpoint", "checkpoint_policies",
-      "callbacks", "debug", "distributed", "experimental", "lax", "numpy", "random", "nn", "scipy", "interop", "taylor",
-      "kinks", "testing", "test_util"),
+     "typing", "inspect", "sharding", "custom_batching", "custom_derivatives", "ad_checkpoint", "checkpoint_policies",
+     "callbacks", "debug", "distributed", "experimental", "lax", "numpy", "random", "nn", "scipy", "interop", "taylor",
+     "kinks", "testing", "test_util"),
     ("haiku", "optix", "rlax", "demo", "__main__"),
 )) for name in names}
 FLOOR_MODULES = frozenset(f"minijax.{name}" for name in FLOORS)

@@ -1,4 +1,4 @@
-"""pmap: the same program on JAX, on one device (vmap), and with NumPy; values, derivatives, and what it composes with."""
+"""pmap: the same program on JAX, on one device (vmap) and with NumPy; values, derivatives, compositions."""
 
 import jax
 import numpy as np

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minijax.calls.jit import CallOp, Traced, check_fit, program_cost
+from minijax.calls.jit import CallOp, check_fit, program_cost
 from minijax.calls.masks import Mask, front_axes, narrowed, nonzero, present, spread
 from minijax.errors import ShapeError
 from minijax.interpreters.batch import batch_program
@@ -188,10 +188,3 @@ def _dce(used: Mask, live: Callable[..., tuple[Jaxpr, Mask]], *, jaxpr: Jaxpr, i
 
 shard_map_p = CallOp("shard_map", type=_type, eval=_eval, jvp=_jvp, linearize=_linearize, transpose=_transpose,
                      batch=_batch, dce=_dce, cost=_cost, traits={"devices"})
-
-
-def bind_blocks(traced: Traced, leaves: Sequence[Any], in_specs: Specs, **params: Any) -> Any:
-    """Bind the op to a traced function of blocks; what it captured is the same for all devices."""
-    captured = tuple([((),) * typeof(x).ndim for x in traced.captured])
-    outs = shard_map_p.bind(*traced.captured, *leaves, in_specs=captured + in_specs, **params)
-    return traced.out_tree.unflatten(outs)

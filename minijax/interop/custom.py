@@ -9,12 +9,11 @@ import jax
 import numpy as np
 
 from minijax import lax
-from minijax.api.trace import ShapeDtypeStruct
 from minijax.custom_batching import custom_vmap
-from minijax.custom_rules import custom_jvp, custom_vjp
-from minijax.interop.equations import rules, run
+from minijax.custom_rules import custom_jvp, custom_vjp, linear_call
+from minijax.interop.equations import rules, run, traced, within_axes
 from minijax.interop.programs import function
-from minijax.tracing.array import Array, typeof
+from minijax.tracing.array import typeof
 from minijax.util import split_list
 
 
@@ -32,7 +31,7 @@ def _custom_jvp(*values: Any, call_jaxpr: Any, jvp_jaxpr_fun: Any, num_consts: i
     def rule(primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
         zeros = [not _is_smooth(x) for x in primals]
         given = [t for t, is_zero in zip(tangents, zeros, strict=True) if not is_zero]
-        program, captured, out_zeros = jvp_jaxpr_fun.call_wrapped(*zeros)
+        program, captured, out_zeros = within_axes(lambda: jvp_jaxpr_fun.call_wrapped(*zeros))
         outs, found = split_list(run(program, (*primals, *given), captured), len(out_zeros))
         smooth = iter(found)
         return tuple(outs), tuple([_tangent(x, None if is_zero else next(smooth))
@@ -54,7 +53,7 @@ def _custom_vjp(*values: Any, call_jaxpr: Any, fwd_jaxpr_thunk: Any, bwd: Any, o
     call = custom_vjp(lambda *xs: body(*fixed, *xs))
 
     def forward(*xs: Any) -> Any:
-        program, captured = fwd_jaxpr_thunk.call_wrapped(*[True] * len(xs))
+        program, captured = within_axes(lambda: fwd_jaxpr_thunk.call_wrapped(*[True] * len(xs)))
         found = run(program, xs, captured)
         _out_tree, residual_tree, forwarded = out_trees()
         count = residual_tree.num_leaves - sum(i is not None for i in forwarded)
@@ -83,28 +82,37 @@ def _custom_vmap(*values: Any, call: Any, rule: Any, in_tree: Any, out_tree: Any
             flags[:] = jax.tree.leaves(out_batched)
             return jax.tree.leaves(outs)
 
-        program = jax.make_jaxpr(flat)(*[Array.backend.abstract(ShapeDtypeStruct.of(typeof(x))) for x in xs])
+        program = traced(flat, *xs)
         return tuple(run(program, xs)), tuple(flags)
 
     return body(*values)
 
 
+def _linear_call(*values: Any, callee: Any, transpose_thunk: Any, num_callee_consts: int, num_res: int) -> Any:
+    consts, residuals, linear = split_list(values, num_callee_consts, num_res)
+
+    def transposed(held: Any, cts: Any) -> Any:
+        program, captured = within_axes(transpose_thunk)
+        return tuple(run(program, (*captured, *held[1], *cts)))
+
+    return linear_call(lambda held, xs: tuple(run(callee, (*held[0], *held[1], *xs))), transposed,
+                       (tuple(consts), tuple(residuals)), tuple(linear))
+
+
 def pull_back(bwd: Any, residuals: Sequence[Any], cts: Sequence[Any], primals: Sequence[Any]) -> tuple[Any, ...]:
     """The cotangents of the arguments by JAX's rule, which is traced at the types at hand; None for zero."""
     wanted: list[bool] = []
-    stand_ins = [Array.backend.abstract(ShapeDtypeStruct.of(typeof(x)))
-                 for x in (*residuals, *[ct for ct in cts if _is_smooth(ct)])]
+    given = [*residuals, *[ct for ct in cts if _is_smooth(ct)]]
 
     def flat(*xs: Any) -> list[Any]:
-        given = iter(xs[len(residuals):])
-        full = [next(given) if _is_smooth(ct) else np.zeros(typeof(ct).shape, jax.dtypes.float0) for ct in cts]
+        smooth = iter(xs[len(residuals):])
+        full = [next(smooth) if _is_smooth(ct) else np.zeros(typeof(ct).shape, jax.dtypes.float0) for ct in cts]
         found = getattr(bwd, "call_wrapped", bwd)(*xs[:len(residuals)], *full)
         found = found[0] if isinstance(found[0], list) else found  # JAX 0.12 returns logs beside them
         wanted[:] = [isinstance(ct, (jax.Array, np.ndarray, float)) and _is_float(ct) for ct in found]
         return [ct for ct, keep in zip(found, wanted, strict=True) if keep]
 
-    program = jax.make_jaxpr(flat)(*stand_ins)
-    outs = iter(run(program, [*residuals, *[ct for ct in cts if _is_smooth(ct)]]))
+    outs = iter(run(traced(flat, *given), given))
     return tuple([next(outs) if keep else None for keep in wanted])
 
 
@@ -112,4 +120,5 @@ def _is_float(ct: Any) -> bool:
     return jax.numpy.issubdtype(jax.numpy.result_type(ct), jax.numpy.inexact)
 
 
-rules.update({"custom_jvp_call": _custom_jvp, "custom_vjp_call": _custom_vjp, "custom_vmap_call": _custom_vmap})
+rules.update({"custom_jvp_call": _custom_jvp, "custom_vjp_call": _custom_vjp, "custom_vmap_call": _custom_vmap,
+              "linear_call": _linear_call})

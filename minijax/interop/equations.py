@@ -13,16 +13,28 @@ import jax
 import numpy as np
 from jax.extend import core
 
+from minijax.api.trace import ShapeDtypeStruct
 from minijax.errors import MinijaxTypeError, MissingRuleError
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
 from minijax.language import SavedSource
-from minijax.tracing.array import Array
+from minijax.tracing.array import Array, typeof
 from minijax.tracing.context import attributed, context
 from minijax.tracing.source import is_internal
 
 Rule = Callable[..., Any]
 rules: dict[str, Rule] = {}
+_STRUCTURED = {"cond", "while", "scan", "checkpoint", "custom_jvp_call", "custom_vjp_call", "custom_vmap_call"}
+refused: dict[str, str] = {}  # why JAX's primitive of this name has no meaning here, and what to do instead
+
+
+class Reference:
+    """What a mutable reference of JAX's holds while its program is run."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
 def register(primitive: Any, rule: Rule) -> None:
@@ -44,6 +56,19 @@ def register(primitive: Any, rule: Rule) -> None:
 def array_type(aval: Any) -> ArrayType:
     """The IR type of a JAX type."""
     return ArrayType(tuple(aval.shape), dtypes.as_dtype(aval.dtype), bool(getattr(aval, "weak_type", False)))
+
+
+def traced(function: Callable[..., Any], *values: Any) -> Any:
+    """The JAX program of a function of flat values at the types of minijax values, mapped axes with names included."""
+    stand_ins = [Array.backend.abstract(ShapeDtypeStruct.of(typeof(x))) for x in values]
+    return jax.make_jaxpr(function, axis_env=list(context.trace.axis_sizes()))(*stand_ins)
+
+
+def within_axes(function: Callable[[], Any]) -> Any:
+    """What `function` returns, called where JAX knows the mapped axes with names: rules are traced on first need."""
+    found = []
+    jax.make_jaxpr(lambda: found.append(function()), axis_env=list(context.trace.axis_sizes()))()
+    return found[0]
 
 
 def opened(program: Any) -> tuple[Any, Sequence[Any]]:
@@ -79,16 +104,43 @@ def literal(atom: Any) -> Any:
 
 
 def apply(eqn: Any, values: Sequence[Any]) -> Sequence[Any]:
-    """The results of one JAX equation."""
+    """The results of one JAX equation: by its rule, or by the JAX program that it says it is."""
     rule = rules.get(eqn.primitive.name)
-    if rule is None:
-        source = source_of(eqn)
-        raise MissingRuleError(
-            f"from_jax: JAX's primitive '{eqn.primitive.name}'{f' at {source}' if source else ''} has no meaning in "
-            f"minijax. Give it one with minijax.interop.register({eqn.primitive.name!r}, rule), where "
-            "rule(*values, **params) computes its results with minijax.")
-    outs = rule(*values, **eqn.params)
+    if eqn.primitive.name in _STRUCTURED and any(isinstance(x, Reference) for x in values):
+        raise MissingRuleError(f"from_jax: a mutable reference goes into JAX's '{eqn.primitive.name}'{_at(eqn)}. In "
+                               "minijax loops, branches and custom rules work on values: carry the value instead.")
+    outs = rule(*values, **eqn.params) if rule is not None else run(implementation(eqn, values), values)
     return outs if isinstance(outs, (tuple, list)) else (outs,)
+
+
+def implementation(eqn: Any, values: Sequence[Any]) -> Any:
+    """The program of a primitive that is implemented by other primitives; raises `MissingRuleError` if it is not."""
+    primitive = eqn.primitive
+    if primitive.name in refused:
+        raise MissingRuleError(f"from_jax: JAX's primitive '{primitive.name}'{_at(eqn)} has no meaning in minijax: "
+                               f"{refused[primitive.name]}")
+    cause = None
+    try:
+        program = traced(lambda *xs: primitive.impl(*xs, **eqn.params), *values)
+    except Exception as error:  # whatever an implementation for concrete values raises when it meets others
+        cause = error
+    if cause is not None or binds(primitive, program):
+        raise MissingRuleError(
+            f"from_jax: JAX's primitive '{primitive.name}'{_at(eqn)} has no meaning in minijax. Give it one with "
+            f"minijax.interop.register({primitive.name!r}, rule), where rule(*values, **params) computes its results "
+            "with minijax.") from cause
+    return program
+
+
+def binds(primitive: Any, program: Any) -> bool:
+    """Whether a JAX program, or one that it calls, applies the primitive: an implementation that is none."""
+    return any(eqn.primitive is primitive or "jaxpr" in eqn.params and binds(primitive, eqn.params["jaxpr"])
+               for eqn in opened(program)[0].eqns)
+
+
+def _at(eqn: Any) -> str:
+    source = source_of(eqn)
+    return f" at {source}" if source else ""
 
 
 def source_of(eqn: Any) -> Any:

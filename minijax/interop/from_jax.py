@@ -10,14 +10,13 @@ import jax
 
 from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
-from minijax.api.trace import ShapeDtypeStruct
 from minijax.calls.jit import TraceCache, call_traced
 from minijax.calls.names import function_name
 from minijax.calls.static import JitOptions
-from minijax.interop import callbacks, custom, keys, programs, table  # noqa: F401: they fill in the rules
-from minijax.interop.equations import run
+from minijax.interop import (callbacks, collectives, custom, keys, programs, references, refusals,  # noqa: F401
+                             sampling, table)  # noqa: F401: they fill in the rules
+from minijax.interop.equations import run, traced
 from minijax.interpreters.evaluate import base_trace
-from minijax.tracing.array import Array
 from minijax.tracing.context import context
 
 
@@ -48,15 +47,14 @@ def from_jax(fun: Callable[..., Any], *, static_argnums: Any = None, static_argn
             out_trees.append(tree)
             return outs
 
-        stand_ins = [Array.backend.abstract(ShapeDtypeStruct.of(t)) for t in call.types()]
-        program = jax.make_jaxpr(flat)(*stand_ins)
+        program = traced(flat, *call.leaves)
         return out_trees[0].unflatten(run(program, call.leaves))
 
     @boundary
     @functools.wraps(fun)
     def from_jax_fun(*args: Any, **kwargs: Any) -> Any:
         call = options.arguments("from_jax", through_jax, args, kwargs).checked()
-        traced = cache.get(call, call.types())
-        return call_traced(traced, call.leaves, function_name(fun), inline=context.trace is not base_trace)
+        program = cache.get(call, call.types())
+        return call_traced(program, call.leaves, function_name(fun), inline=context.trace is not base_trace)
 
     return from_jax_fun

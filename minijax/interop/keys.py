@@ -7,6 +7,7 @@ from typing import Any
 
 from minijax import lax, random
 from minijax.api.vmap import vmap
+from minijax.errors import MissingRuleError
 from minijax.interop.equations import rules
 from minijax.tracing.array import typeof
 
@@ -25,8 +26,21 @@ def _random_bits(keys: Any, *, bit_width: int, shape: Any) -> Any:
     return each(lambda key: random.bits(key, tuple(shape), f"uint{bit_width}"), keys)
 
 
-def _random_seed(seeds: Any, **_: Any) -> Any:
+def _check_kind(impl: Any) -> None:
+    """Raise `MissingRuleError` for keys of another kind than minijax's."""
+    if impl.name != "threefry2x32":
+        raise MissingRuleError(f"from_jax: random keys of the kind '{impl.name}' have no meaning in minijax; its own "
+                               "are 'threefry2x32' keys. Make the key without impl=.")
+
+
+def _random_seed(seeds: Any, *, impl: Any) -> Any:
+    _check_kind(impl)
     return each(lambda seed: random.key(seed), seeds)
+
+
+def _random_wrap(words: Any, *, impl: Any) -> Any:
+    _check_kind(impl)
+    return random.wrap_key_data(words)
 
 
 rules.update({
@@ -36,5 +50,5 @@ rules.update({
     "random_seed": _random_seed,
     "random_split": lambda keys, *, shape: each(lambda key: random.split(key, tuple(shape)), keys),
     "random_unwrap": lambda keys: random.key_data(keys),
-    "random_wrap": lambda words, **_: random.wrap_key_data(words),
+    "random_wrap": _random_wrap,
 })

@@ -6,8 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from jax.experimental import multihost_utils
 
 from minijax.interop.processes import asked, values
+from minijax.lowering.meshes import to_jax_mesh, to_partition_spec
+from minijax.lowering.values import bare
+from minijax.ops.meshes import Placement
 from minijax.tracing.array import Array
 
 
@@ -78,3 +82,17 @@ def make_array_from_single_device_arrays(shape: Sequence[int], sharding: Any, ar
     name = "make_array_from_single_device_arrays"
     return Array(asked(name, jax.make_array_from_single_device_arrays, tuple(shape), sharding,
                        values(name, list(arrays)), dtype=dtype))
+
+
+def whole_of_parts(x: Any, placement: Placement) -> Any:
+    """The device value over the devices of several processes, of which a concrete operand is this one's part."""
+    value, mesh = bare(x), to_jax_mesh(placement.mesh)
+    if not hasattr(value, "shape"):  # a Python scalar, the same for all
+        return value
+    return multihost_utils.host_local_array_to_global_array(value, mesh, to_partition_spec(placement.spec))
+
+
+def own_part(x: Array) -> Array:
+    """The part of an array that lies with this process."""
+    sharding = x.value.sharding
+    return Array(multihost_utils.global_array_to_host_local_array(x.value, sharding.mesh, sharding.spec))

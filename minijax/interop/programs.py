@@ -15,11 +15,10 @@ from jax.extend.core import primitives
 
 from minijax import lax
 from minijax.api.jit import jit
-from minijax.api.trace import ShapeDtypeStruct
-from minijax.interop.equations import array_type, opened, rules, run
+from minijax.interop.equations import Reference, array_type, opened, rules, run, traced
 from minijax.ad_checkpoint import checkpoint
 from minijax.ops.conversion import convert_element_type_p
-from minijax.tracing.array import Array, typeof
+from minijax.tracing.array import typeof
 from minijax.util import split_list
 
 _functions: weakref.WeakKeyDictionary[Any, Callable[..., Any]] = weakref.WeakKeyDictionary()
@@ -49,7 +48,14 @@ def jitted(program: Any, name: str) -> Callable[..., tuple[Any, ...]]:
 
 
 def _jit(*values: Any, jaxpr: Any, name: str = "call", **_: Any) -> Any:
+    if any(isinstance(x, Reference) for x in values):  # it is read and written in place
+        return run(jaxpr, values)
     return jitted(jaxpr, name)(*values)
+
+
+def _composite(*values: Any, name: str, **params: Any) -> Any:
+    """0.12 calls the program `call_jaxpr`."""
+    return jitted(params.get("call_jaxpr", params.get("jaxpr")), name)(*values)
 
 
 def _inlined(*values: Any, **params: Any) -> Any:
@@ -127,7 +133,7 @@ def _high_level(*values: Any, _prim: Any) -> Any:
     def flat(*xs: Any) -> list[Any]:
         return jax.tree.leaves(_prim.expand(*_prim.in_tree.unflatten(xs)))
 
-    return run(jax.make_jaxpr(flat)(*[Array.backend.abstract(ShapeDtypeStruct.of(typeof(x))) for x in values]), values)
+    return run(traced(flat, *values), values)
 
 
 rules.update({
@@ -135,6 +141,7 @@ rules.update({
     "call_hi_primitive": _high_level,
     "checkpoint": _checkpoint,
     "closed_call": _inlined,
+    "composite": _composite,
     "cond": _cond,
     "core_call": _inlined,
     "custom_linear_solve": _linear_solve,

@@ -13,6 +13,7 @@ from jax.sharding import (AbstractMesh, AxisType, Mesh, NamedSharding, Partition
                           get_abstract_mesh, get_mesh, set_mesh)
 
 from minijax.errors import MinijaxTypeError, MinijaxValueError
+from minijax.ops.meshes import DeviceMesh, Placement, Spec
 from minijax.util import size_of
 
 __all__ = ["AbstractMesh", "AxisType", "Mesh", "NamedSharding", "PartitionSpec", "Sharding", "SingleDeviceSharding",
@@ -47,3 +48,38 @@ def current_mesh() -> Any:
     """The mesh that `set_mesh` or `with mesh:` made current; None if there is none."""
     mesh = get_mesh()
     return None if mesh is None or mesh.empty else mesh
+
+
+# ---- the plain forms that programs hold ----
+
+def from_jax_mesh(mesh: Any) -> DeviceMesh:
+    """The plain form of JAX's mesh, which may be an abstract one."""
+    axes = tuple([(name, mesh.shape[name]) for name in mesh.axis_names])
+    if not isinstance(mesh, Mesh):
+        return DeviceMesh(axes)
+    devices = list(mesh.devices.flat)
+    return DeviceMesh(axes, tuple([d.id for d in devices]), devices[0].platform)
+
+
+def from_partition_spec(spec: PartitionSpec, ndim: int) -> Spec:
+    """The plain form of JAX's spec for an array of so many axes."""
+    parts = [() if part is None else part if isinstance(part, tuple) else (part,) for part in spec]
+    return (*parts, *[()] * (ndim - len(parts)))
+
+
+def from_sharding(sharding: Any, ndim: int) -> Placement | None:
+    """The plain form of a device or a sharding; None for one that has none."""
+    if isinstance(sharding, NamedSharding):
+        mesh, spec = from_jax_mesh(sharding.mesh), from_partition_spec(sharding.spec, ndim)
+        return Placement(mesh, spec, beside_default(sharding.memory_kind))
+    memory = None
+    if isinstance(sharding, SingleDeviceSharding):
+        memory, (sharding,) = beside_default(sharding.memory_kind), sharding.device_set
+    if not isinstance(sharding, jax.Device):
+        return None
+    return Placement(DeviceMesh((), (sharding.id,), sharding.platform), ((),) * ndim, memory)
+
+
+def beside_default(memory: str | None) -> str | None:
+    """A kind of memory; None for the devices' own."""
+    return None if memory == "device" else memory

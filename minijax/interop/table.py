@@ -170,22 +170,40 @@ def _eigh(x: Any, *, lower: bool, sort_eigenvalues: bool, subset_by_index: Any, 
                        subset_by_index=subset_by_index)
 
 
+def _empty(*, shape: Any = (), dtype: Any, **_: Any) -> Any:
+    return lax.empty(shape, dtypes.as_dtype(dtype))
+
+
+def _counters(*, shape: Any) -> Any:
+    """The numbers of an array's elements as pairs of 32-bit words, the high ones first."""
+    low = lax.reshape(lax.iota(np.uint32, int(np.prod(shape))), shape)
+    return lax.full_like(low, 0), low
+
+
 rules.update({name: same(name, "") for name in _ELEMENTWISE})
 rules.update({name: same(name, parameters) for name, parameters in _SAME.items()})
 rules.update({
     "add_any": add_any,
+    "after_all": lambda *tokens: lax.after_all(*tokens),
     "approx_top_k": _approx_top_k,
     "broadcast_to": through(lax.broadcast_in_dim, "shape"),
     "conj": lambda x, **_: lax.conj(x) if typeof(x).dtype.kind == "c" else lax.complex(x, lax.full_like(x, 0)),
     "conv_general_dilated": _conv,
     "convert_element_type": _convert,
+    "create_token": lambda **_: lax.create_token(),
+    "dce_sink": lambda *values, **_: (),
     "device_put": lambda *values, **_: values,
     "dot_general": _dot_general,
     "eig": through(linalg.eig, "compute_left_eigenvectors", "compute_right_eigenvectors", "enable_eigvec_derivs"),
     "eigh": _eigh,
+    "empty": _empty,
+    "empty2": _empty,
     "eq_to": _in_total_order(lax.eq),
     "fft": _fft,
     "gather": _gather,
+    "inspect_sharding": lambda *values, **_: (),
+    "iota_2x32_shape": _counters,
+    "layout_constraint": lambda x, **_: x,
     "le_to": _in_total_order(lax.le),
     "log2": lambda x, **_: lax.div(lax.log(x), lax.full_like(x, np.log(2))),
     "lt_to": _in_total_order(lax.lt),
@@ -195,6 +213,7 @@ rules.update({
     "ragged_dot_general": _ragged,
     "random_gamma_grad": same("random_gamma_grad", ""),
     "reshape": _reshape,
+    "reshard": lambda x, **_: x,
     "rng_bit_generator": _random_bits,
     "round": _round,
     "scatter": _scatter(lax.scatter),

@@ -45,13 +45,6 @@ def on_devices(mesh: DeviceMesh, names: Sequence[Any], tracked: bool) -> running
     return running(DeviceTrace(context.trace, tuple([MappedAxis(name, mesh.sizes[name], tracked) for name in names])))
 
 
-def inside_devices(trace: Trace | None) -> bool:
-    """Whether what is traced runs on each device of a mesh already."""
-    while trace is not None and not isinstance(trace, DeviceTrace):
-        trace = trace.parent
-    return trace is not None
-
-
 def run_stacked(jaxpr: Jaxpr, arrays: Sequence[np.ndarray], mesh: DeviceMesh, names: Sequence[Any],
                 in_specs: Sequence[Spec], out_specs: Sequence[Spec]) -> list[np.ndarray]:
     """The results of running the program on every device, with NumPy, one after the other."""

@@ -37,17 +37,19 @@ _token = re.compile(rf"""(?:[ \t\r\n]|\#[^\n]*)*(?:
 _words: dict[str, Any] = {"None": None} | {name: d for d, name in dtypes.dtype_names.items()}
 
 
-def parse(text: str, consts: Mapping[str, Any] | Sequence[Any] | None = None) -> Jaxpr:
+def parse(text: str, consts: Mapping[str, Any] | Sequence[Any] | None = None, *,
+          objects: Mapping[str, Any] | None = None) -> Jaxpr:
     """Read the text of a program.
 
     `consts` gives the arrays that the text names before the `;`: by name, or in the order in which the text names them,
-    those of held programs included (`all_consts` lists a program's).  Raises `JaxprSyntaxError`
+    those of held programs included (`all_consts` lists a program's).  `objects` gives the Python objects that the
+    text can only name, rules and callbacks: {"f": f} for `<callable f>`.  Raises `JaxprSyntaxError`
     with line and column, and `JaxprCheckError` for a program that breaks the rules of the IR.
 
     >>> parse("{ lambda ; a:f32[3]. let in (a, 1.0:f32[]) }").out_types
     (f32[3], f32[])
     """
-    return check_jaxpr(_read(_Parser(text, consts), _Parser.program))
+    return check_jaxpr(_read(_Parser(text, consts, objects=objects), _Parser.program))
 
 
 def parse_value(text: str, programs: Sequence[Jaxpr] = ()) -> Any:
@@ -107,7 +109,8 @@ class _Parser:
     """
 
     def __init__(self, text: str, consts: Mapping[str, Any] | Sequence[Any] | None,
-                 programs: Sequence[Jaxpr] = ()) -> None:
+                 programs: Sequence[Jaxpr] = (), objects: Mapping[str, Any] | None = None) -> None:
+        self.objects = objects or {}
         self.text = text
         self.programs = programs
         self.consts = dict(consts) if isinstance(consts, Mapping) else list(consts or ())[::-1]
@@ -294,8 +297,17 @@ class _Parser:
             if self.kind == "held":
                 return self.programs[int(self.advance()[1:])]
             if self.kind == "opaque":
-                self.fail(f"{self.token[:60]} stands for a Python object, which text cannot hold")
+                return self.object()
             self.fail(f"expected a value, found {self.token[:60]!r}")
+
+    def object(self) -> Any:
+        """What `<callable f>` stands for, as `parse` was told."""
+        name = self.token[1:-1].split()[-1]
+        if name not in self.objects:
+            self.fail(f"{self.token[:60]} stands for a Python object, which text cannot hold: give it to parse as "
+                      f"objects={{{name[:60]!r}: ...}}")
+        self.advance()
+        return self.objects[name]
 
     def number(self, text: str) -> Any:
         """A Python number or bool, or a NumPy scalar if a type follows."""

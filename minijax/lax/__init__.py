@@ -35,6 +35,7 @@ from minijax.lax.enums import (AccuracyMode, DotAlgorithm, DotAlgorithmPreset, F
 from minijax.lax.fourier import fft
 from minijax.lax.generators import optimization_barrier, rng_bit_generator, rng_uniform
 from minijax.lax.loops import associative_scan, map, scan
+from minijax.lax.markers import after_all, composite, create_token, shape_as_value, stage
 from minijax.lax.parallel import (all_gather, all_to_all, axis_index, axis_size, pbroadcast, pmax, pmean, pmin,
                                   ppermute, pshuffle, psum, psum_scatter, pswapaxes, ragged_all_to_all)
 from minijax.lax.platforms import platform_dependent

@@ -16,8 +16,8 @@ from minijax.config import state
 from minijax.errors import ConcretizationTypeError, MinijaxTypeError, MinijaxValueError
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
-from minijax.lax.carries import (Types, apart, applied, carried, check_carry, check_function, check_trees, check_types, described,
-                                 flat_values, made_once, retyped, settled, traced, with_common_captures)
+from minijax.lax.carries import (Types, apart, applied, carried, check_carry, check_function, check_trees, check_types,
+                                 described, flat_values, made_once, retyped, settled, traced, with_common_captures)
 from minijax.lax.loops import scan
 from minijax.lax.reverse_loop import SLOTS
 from minijax.ops.comparison import lt, ne
@@ -125,8 +125,8 @@ def _run_one(who: str, index: Any, functions: dict[str, Callable[..., Any]], ope
                     f"from {label}", "All branches return the same types.")
     columns = zip(*[each.jaxpr.out_types for each in found], strict=True)
     varying = typeof(index).varying
-    out_types = tuple([column[0].update(weak_type=all([t.weak_type for t in column]),
-                                        varying=varying.union(*[t.varying for t in column])) for column in columns])
+    out_types = tuple([column[0].update(varying=varying.union(*[t.varying for t in column]))
+                       for column in columns])  # the others differ in weakness at most
     programs, captured = with_common_captures(found)
     parts = [apart(retyped(each, out_types), [*captured, *leaves]) for each in programs]
     outs = cond_p.bind(index, *parts[0][1], branches=tuple([program for program, _ in parts]))
@@ -170,7 +170,8 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
 
     types, body = settled("while_loop", body_fun, types, trace_body, tree, "init_val")
     test = traced(cond_fun, types, (init_val,))
-    if test.out_tree != pytree.structure(0) or not all(t.matches(ArrayType((), dtypes.bool_)) for t in test.jaxpr.out_types):
+    bool_type = ArrayType((), dtypes.bool_)
+    if test.out_tree != pytree.structure(0) or not test.jaxpr.out_types[0].matches(bool_type):
         raise MinijaxTypeError(f"while_loop: cond_fun, {described(cond_fun)}, returned "
                                f"{test.out_tree.unflatten(test.jaxpr.out_types)}{at_line()}. It returns one bool "
                                "scalar: compare something, and reduce an array with .any() or .all().")

@@ -16,8 +16,8 @@ from minijax.calls.scan import scan_p
 from minijax.config import state
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.interpreters.batch import unbatched_type
-from minijax.lax.carries import (Types, apart, applied, carried, check_carry, check_function, check_trees, check_types, described,
-                                 flat_values, grown_type, made_once, traced)
+from minijax.lax.carries import (Types, apart, applied, carried, check_carry, check_function, check_trees, check_types,
+                                 described, flat_values, grown_type, made_once, traced)
 from minijax.ops.families import at_line, reshape
 from minijax.ops.operands import axis_of, operand as as_operand
 from minijax.ops.promotion import convert

@@ -57,7 +57,7 @@ def _axis(name: Any) -> MappedAxis:
     axes = context.trace.axes()
     found = next((axis for axis in axes if axis.name == name), None)
     if found is None:
-        known = f"Those around are {', '.join(repr(a.name) for a in axes)}." if axes else "No axis around has a name."
+        known = f"Those around are {', '.join(repr(a.name) for a in axes)}." if axes else "None around has a name."
         raise UnboundAxisError(f"There is no mapped axis named {name!r} here{at_line()}. {known} Call the function "
                                f"under vmap(..., axis_name={name!r}), pmap(..., axis_name={name!r}) or shard_map.")
     return found
@@ -98,7 +98,8 @@ def axis_index(axis_name: Any) -> Any:
     place: Any = np.int32(0)
     for number, name in enumerate(_names(axis_name)):
         size = np.int32(_size(name))
-        own = parallel.vary(parallel.axis_index_p.bind(axis_name=(name,))[0], [name] if _axis(name).tracked else ())
+        own, = parallel.axis_index_p.bind(axis_name=(name,))
+        own = parallel.vary(own, [name] if _axis(name).tracked else ())
         place = add(mul(place, size), own) if number else own
     return place
 

@@ -12,7 +12,7 @@ from minijax.errors import DistributedError
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
 from minijax.lowering.compile import compile_function
-from minijax.lowering.meshes import own_part, processes_of, put, put_part
+from minijax.lowering.meshes import put
 from minijax.lowering.trees import is_array
 from minijax.lowering.values import bare
 from minijax.tracing.array import Array
@@ -32,7 +32,7 @@ class XlaBackend(Backend):
     wait = staticmethod(jax.block_until_ready)
     effects_barrier = staticmethod(jax.effects_barrier)
     compile = staticmethod(compile_function)
-    place, place_part, own_part = map(staticmethod, (put, put_part, own_part))
+    place = staticmethod(put)
 
     def __init__(self) -> None:
         self.types: dict[Any, ArrayType] = {}  # by JAX's own type; one entry for each type ever seen
@@ -55,23 +55,23 @@ class XlaBackend(Backend):
     def to_numpy(self, value: Any) -> np.ndarray:
         """The value as a NumPy array; keys as structured arrays of their words."""
         if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
-            words = np.ascontiguousarray(jax.random.key_data(value))
+            words = np.ascontiguousarray(self.to_numpy(jax.random.key_data(value)))
             return words.view(dtypes.numpy_dtype(dtypes.as_dtype(value.dtype))).reshape(value.shape)
         try:
             return np.asarray(value)
         except RuntimeError:
-            if self.is_spread(value):
+            if self.holders(value):
                 raise DistributedError(
-                    f"The values of this array of type {self.type_of(value)} lie with "
-                    f"{processes_of(value)} processes, and are not all here{at_line()}. Gather them with "
-                    "multihost_utils.process_allgather(x, tiled=True), which every process calls, or look at this "
-                    "process's own in x.addressable_shards.") from None
+                    f"The values of this array of type {self.type_of(value)} lie with {self.holders(value)} processes, "
+                    f"and are not all here{at_line()}. Gather them with multihost_utils.process_allgather(x, tiled="
+                    "True), which every process calls, or look at this one's own in x.addressable_shards.") from None
             raise
 
-    def is_spread(self, value: Any) -> bool:
-        """Whether other processes have values of the array that are not here."""
-        return (type(value) in self.array_classes() and not self.is_deleted(value)
-                and not (value.is_fully_addressable or value.is_fully_replicated))
+    def holders(self, value: Any) -> int:
+        """How many processes have values of an array that is not all here; 0 for one that is."""
+        here = (type(value) not in self.array_classes() or self.is_deleted(value)
+                or value.is_fully_addressable or value.is_fully_replicated)
+        return 0 if here else len({d.process_index for d in value.sharding.device_set})
 
     def is_foreign(self, value: Any) -> bool:
         """Whether `value` is an array that JAX takes in."""
@@ -90,24 +90,28 @@ class XlaBackend(Backend):
             return Backend.describe(self, value)
         if self.is_deleted(value):
             return f"(<deleted>, shape={value.shape}, dtype={value.dtype})"
-        if self.is_spread(value):
-            return f"(<with {processes_of(value)} processes>, shape={value.shape}, dtype={value.dtype})"
+        if self.holders(value):
+            return f"(<with {self.holders(value)} processes>, shape={value.shape}, dtype={value.dtype})"
         text = repr(value)
         return text[text.index("("):] if "(" in text else f"({text})"
 
     @functools.cache
     def array_classes(self) -> tuple[type, ...]:
         """JAX's classes of concrete arrays: of numbers, and of keys."""
-        return type(jax.device_put(0)), type(jax.random.key(0))
+        with jax.ensure_compile_time_eval():  # it may be asked for first where JAX is tracing
+            return type(jax.device_put(0)), type(jax.random.key(0))
 
     def bare_traced(self, outs: Any) -> Any:
         """Inside JAX's transformations a jitted function gives back JAX's tracers: `jax.grad(jit(f))` works."""
         return jax.tree.map(bare, outs, is_leaf=is_array)
 
     def put(self, x: Any, device: Any) -> Any:
-        """The device value of a concrete one, moved to a device or a sharding; now, also while JAX traces."""
+        """The device value of a concrete one, moved to a device or a sharding.
+
+        It is moved now, even where JAX is tracing: programs that are kept must hold no value of a trace of JAX's.
+        """
         value = bare(x)
-        if isinstance(value, jax.Array) and type(value) not in self.array_classes():  # one that JAX traces
+        if isinstance(value, jax.Array) and not isinstance(value, self.array_classes()):  # a tracer of JAX's
             return jax.device_put(value, device)
         with jax.ensure_compile_time_eval():
             return jax.device_put(value, device)
@@ -116,7 +120,7 @@ class XlaBackend(Backend):
         """A bare value, or JAX's own stand-in for one of ours."""
         if isinstance(x, Array):
             return x.value
-        if isinstance(getattr(x, "type", None), ArrayType):
+        if isinstance(x, ArrayType):
             dtype = jax.random.key(0).dtype if dtypes.is_key(x.dtype) else x.dtype
             return jax.ShapeDtypeStruct(x.shape, dtype, weak_type=x.weak_type)
         return x

@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.experimental.multihost_utils import global_array_to_host_local_array, host_local_array_to_global_array
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
 from minijax.calls.shard_map import shard_map_p
@@ -29,8 +28,8 @@ def to_jax_mesh(mesh: DeviceMesh) -> Mesh:
     there = {d.id: d for d in jax.devices(mesh.platform or None)}
     count = mesh.count(mesh.names)
     if len(there) < count or not there.keys() >= {*mesh.devices}:
-        raise MinijaxValueError(f"The mesh {dict(mesh.axes)} takes {count} devices, and there are {len(there)}. Map over "
-                                "fewer, or start with more (XLA_FLAGS=--xla_force_host_platform_device_count="
+        raise MinijaxValueError(f"The mesh {dict(mesh.axes)} takes {count} devices, and there are {len(there)}. Map "
+                                "over fewer, or start with more (XLA_FLAGS=--xla_force_host_platform_device_count="
                                 f"{count} makes so many of a CPU).")
     chosen = [there[n] for n in mesh.devices] or list(there.values())[:count]
     sizes = [size for _, size in mesh.axes]
@@ -52,61 +51,10 @@ def to_sharding(placement: Placement) -> Sharding:
     return NamedSharding(to_jax_mesh(mesh), to_partition_spec(placement.spec), memory_kind=memory)
 
 
-def from_jax_mesh(mesh: Any) -> DeviceMesh:
-    """The plain form of JAX's mesh, which may be an abstract one."""
-    axes = tuple([(name, mesh.shape[name]) for name in mesh.axis_names])
-    if not isinstance(mesh, Mesh):
-        return DeviceMesh(axes)
-    devices = list(mesh.devices.flat)
-    return DeviceMesh(axes, tuple([d.id for d in devices]), devices[0].platform)
-
-
-def from_partition_spec(spec: PartitionSpec, ndim: int) -> Spec:
-    """The plain form of JAX's spec for an array of so many axes."""
-    parts = [() if part is None else part if isinstance(part, tuple) else (part,) for part in spec]
-    return (*parts, *[()] * (ndim - len(parts)))
-
-
-def from_sharding(sharding: Any, ndim: int) -> Placement | None:
-    """The plain form of a device or a sharding; None for one that has none."""
-    if isinstance(sharding, NamedSharding):
-        mesh, spec = from_jax_mesh(sharding.mesh), from_partition_spec(sharding.spec, ndim)
-        return Placement(mesh, spec, beside_default(sharding.memory_kind))
-    memory = None
-    if isinstance(sharding, SingleDeviceSharding):
-        memory, (sharding,) = beside_default(sharding.memory_kind), sharding.device_set
-    if not isinstance(sharding, jax.Device):
-        return None
-    return Placement(DeviceMesh((), (sharding.id,), sharding.platform), ((),) * ndim, memory)
-
-
-def beside_default(memory: str | None) -> str | None:
-    """A kind of memory; None for the devices' own."""
-    return None if memory == "device" else memory
-
-
 def put(x: Any, placement: Placement) -> Any:
     """The device value of a concrete operand where it is to lie; itself if it lies there already."""
     value, sharding = bare(x), to_sharding(placement)
     return value if getattr(value, "sharding", None) == sharding else jax.device_put(value, sharding)
-
-
-def put_part(x: Any, placement: Placement) -> Any:
-    """The device value over the devices of several processes, of which a concrete operand is this one's part."""
-    value = bare(x)
-    if not hasattr(value, "shape"):  # a Python scalar, the same for all
-        return value
-    return host_local_array_to_global_array(value, to_jax_mesh(placement.mesh), to_partition_spec(placement.spec))
-
-
-def own_part(value: Any) -> Any:
-    """The part of a device value that lies with this process."""
-    return global_array_to_host_local_array(value, value.sharding.mesh, value.sharding.spec)
-
-
-def processes_of(value: Any) -> int:
-    """How many processes have parts of a device value."""
-    return len({d.process_index for d in value.sharding.device_set})
 
 
 def device_put(x: Any, *, placement: Placement, source: Placement | None) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minijax.custom_rules import custom_jvp
+from minijax.errors import MinijaxValueError
 from minijax.fusion import fused
 from minijax.ir import dtypes
 from minijax.ir.op import Op
@@ -27,6 +28,7 @@ from minijax.ops.operators import (absolute, add, bitwise_and, bitwise_or, bitwi
 from minijax.ops.promotion import (INEXACT, broadcast_operands, harmonize, promoted_inexact, promoted_numeric,
                                    to_inexact)
 from minijax.tracing.array import Array, is_value, typeof
+from minijax.tracing.source import at_line
 
 __all__ = ["absolute", "add", "bitwise_and", "bitwise_or", "bitwise_xor", "divmod", "equal", "floor_divide", "greater",
            "greater_equal", "invert", "left_shift", "less", "less_equal", "maximum", "minimum", "multiply", "negative",
@@ -431,7 +433,7 @@ def logical_not(x: Any, /) -> Any:
 
 
 def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Any:
-    """Elements moved into the interval from `min` to `max`; either may be None.
+    """Elements moved into the interval from `min` to `max`; either may be None.  Raises for complex numbers.
 
     >>> clip(np.array([-1.0, 0.5, 2.0]), 0, 1)
     Array([0. , 0.5, 1. ], dtype=float32)
@@ -442,6 +444,9 @@ def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Any:
 @fused
 def _clip(x: Any, low: Any, high: Any) -> Any:
     x = operand("clip", x)
+    if any([dtypes.is_complex(typeof(value).dtype) for value in (x, low, high) if value is not None]):
+        raise MinijaxValueError(f"clip: complex numbers have no order{at_line()}. Clip the real and imaginary parts, "
+                                "or the absolute value.")
     x = x if low is None else maximum(low, x)
     return x if high is None else minimum(high, x)
 

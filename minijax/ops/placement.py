@@ -45,4 +45,5 @@ def _put_back(cts: Any, x: Any, *, placement: Placement, source: Placement | Non
 
 
 device_put_p = _placing("device_put", _put_back)
-sharding_constraint_p = _placing("sharding_constraint", lambda cts, x, **params: sharding_constraint_p.bind(*cts, **params))
+sharding_constraint_p = _placing("sharding_constraint",
+                                 lambda cts, x, **params: sharding_constraint_p.bind(*cts, **params))

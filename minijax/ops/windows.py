@@ -142,7 +142,6 @@ for _op, _select in ((reduce_window_max_p, "ge"), (reduce_window_min_p, "le")):
 
 def _check_pair(name: str, source: ArrayType, expected: tuple[int, ...], x: ArrayType) -> None:
     same_dtype(name, (source, x))
-    accepts(name, x.dtype, dtypes.is_float, "real floating-point")
     if source.shape != expected:
         raise ShapeError(f"{name}: the source is {source}, which should have shape {expected} for {x}{at_line()}.")
 
@@ -169,6 +168,7 @@ def _per_place(source: ArrayType, x: ArrayType, *, window_dimensions: tuple[int,
 
 
 def _gather_type(source: ArrayType, x: ArrayType, *, select: str, **geometry: Any) -> tuple[ArrayType]:
+    accepts("select_and_gather_add", x.dtype, dtypes.is_float, "real floating-point")
     _check_pair("select_and_gather_add", source, x.shape, x)
     return (ArrayType(windows_shape("select_and_gather_add", x.shape, **geometry), x.dtype),)
 
@@ -189,6 +189,7 @@ def _undilated(ndim: int) -> dict[str, tuple[int, ...]]:
 
 def _scatter_type(source: ArrayType, x: ArrayType, *, select: str, **geometry: Any) -> tuple[ArrayType]:
     name = "select_and_scatter_add"
+    accepts(name, x.dtype, lambda dtype: any_number(dtype) and not dtypes.is_complex(dtype), "real")
     _check_pair(name, source, windows_shape(name, x.shape, **geometry, **_undilated(x.ndim)), x)
     return (ArrayType(x.shape, x.dtype),)
 

@@ -8,8 +8,7 @@ from typing import Any
 from minijax import pytree
 from minijax.api.boundary import boundary
 from minijax.errors import MinijaxTypeError, MinijaxValueError, TreeError
-from minijax.interop.sharding import PartitionSpec, Sharding
-from minijax.lowering.meshes import from_sharding
+from minijax.interop.sharding import PartitionSpec, Sharding, from_sharding
 from minijax.ops.meshes import Placement
 from minijax.ops.placement import device_put_p, sharding_constraint_p
 from minijax.sharding.specs import placement
@@ -96,4 +95,5 @@ def _unequal(who: str, name: str, leaf: Any, to: Any, place: Callable[[], Any]) 
     except ValueError as error:
         if isinstance(error, (MinijaxTypeError, MinijaxValueError)):
             raise
-        raise MinijaxValueError(f"{who}: {name} of type {typeof(leaf)} cannot lie in {to}{at_line()}: {error}") from None
+        raise MinijaxValueError(f"{who}: {name} of type {typeof(leaf)} cannot lie in {to}{at_line()}: {error}"
+                                ) from None

@@ -8,23 +8,21 @@ from typing import Any
 
 from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
-from minijax.api.jit import JittedFunction
 from minijax.calls.arguments import Arguments
 from minijax.calls.jit import Traced, trace_cache
 from minijax.calls.names import leaf_names
-from minijax.calls.shard_map import bind_blocks, block_type
+from minijax.calls.shard_map import block_type
 from minijax.calls.static import JitOptions
-from minijax.config import state
 from minijax.errors import MinijaxValueError
-from minijax.interpreters.evaluate import base_trace, run_program
+from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.parallel import on_devices
 from minijax.interpreters.stage import stage
 from minijax.ir.jaxpr import Jaxpr, kept
 from minijax.ir.types import ArrayType
-from minijax.ops.meshes import DeviceMesh, Placement, Spec, names_in
+from minijax.ops.meshes import DeviceMesh, Spec, names_in
 from minijax.ops.parallel import vary
+from minijax.sharding.blocks import bind_blocks, compiled_blocks
 from minijax.sharding.specs import device_mesh, flat_specs
-from minijax.tracing.array import Array
 from minijax.tracing.context import context
 from minijax.tracing.source import at_line
 
@@ -64,18 +62,10 @@ def shard_map(f: Callable[..., Any] | None = None, /, *, out_specs: Any, in_spec
     def mapped(*args: Any) -> Any:
         return on_blocks(f, args, in_specs, out_specs, mesh, axis_names, check_vma)
 
-    jitted = JittedFunction(mapped, JitOptions.of(mapped))
+    def places(function: Any, args: Any, kwargs: Any) -> Any:
+        return prepared(function, args, in_specs, mesh, False)[:3]
 
-    @boundary
-    @functools.wraps(f)
-    def call_now(*args: Any) -> Any:
-        if context.trace is not base_trace or state.evaluator != "xla" or state.jax_disable_jit:
-            return mapped(*args)
-        call, plain, specs, _ = prepared(jitted, args, in_specs, mesh, False)
-        return call.apply_leaves([Array(Array.backend.place(x, Placement(plain, spec)))
-                                  for x, spec in zip(call.leaves, specs, strict=True)])
-
-    return call_now
+    return compiled_blocks(mapped, JitOptions.of(mapped), places)
 
 
 def prepared(f: Any, args: Sequence[Any], in_specs: Any, mesh: Any,

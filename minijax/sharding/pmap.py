@@ -7,27 +7,25 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minijax import pytree
 from minijax.api.arguments import check_callable, spread
 from minijax.api.boundary import boundary
-from minijax.api.jit import JittedFunction
 from minijax.api.vmap import argument_axes, batch_size, is_axis, vmap
 from minijax.calls.arguments import Arguments
 from minijax.calls.jit import trace_cache
-from minijax.calls.shard_map import bind_blocks
+from minijax.calls.shard_map import Specs
 from minijax.calls.static import JitOptions
-from minijax.config import state
 from minijax.errors import MinijaxValueError
 from minijax.interpreters.batch import batched_type, place_axis, unbatched_type
-from minijax.interpreters.evaluate import base_trace, run_program
-from minijax.interpreters.parallel import inside_devices, on_devices
+from minijax.interpreters.evaluate import run_program
+from minijax.interpreters.parallel import DeviceTrace, on_devices
 from minijax.interpreters.stage import stage
 from minijax.ir.jaxpr import Jaxpr, kept
 from minijax.ir.types import ArrayType
-from minijax.ops.meshes import DeviceMesh, Placement, Spec
+from minijax.ops.meshes import DeviceMesh
 from minijax.ops.structural import squeeze
+from minijax.sharding.blocks import bind_blocks, compiled_blocks
 from minijax.tracing.array import Array
-from minijax.tracing.context import context
+from minijax.tracing.context import Trace, context
 
 _unnamed = itertools.count()
 
@@ -58,7 +56,7 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
     name = f"devices_{next(_unnamed)}" if axis_name is None else axis_name
     options = JitOptions.of(fun, static_broadcasted_argnums, donate_argnums=donate_argnums)
 
-    def prepared(function: Callable[..., Any], args: Any, kwargs: Any,
+    def prepared(function: Any, args: Any, kwargs: Any,
                  parts: int = 1) -> tuple[Arguments, list[int | None], DeviceMesh]:
         call = options.arguments("pmap", function, args, kwargs).checked()
         axes = argument_axes(call, in_axes)
@@ -82,22 +80,21 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
                            in_specs=row_specs(name, call.types(), axes),
                            out_specs=row_specs(name, program.out_types, out))
 
-    jitted = JittedFunction(mapped, options)
+    def places(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Arguments, DeviceMesh, Specs]:
+        call, axes, mesh = prepared(function, args, kwargs, parts())
+        return call, mesh, row_specs(name, call.types(), axes)
 
-    @boundary
-    @functools.wraps(fun)
-    def call_now(*args: Any, **kwargs: Any) -> Any:
-        if context.trace is not base_trace or state.evaluator != "xla" or state.jax_disable_jit:
-            return mapped(*args, **kwargs)
-        parts = process_count(devices, backend)
-        call, axes, mesh = prepared(jitted, args, kwargs, parts)
-        specs = row_specs(name, call.types(), axes)
-        place = Array.backend.place if parts == 1 else Array.backend.place_part
-        outs = call.apply_leaves([Array(place(x, Placement(mesh, spec)))
-                                  for x, spec in zip(call.leaves, specs, strict=True)])
-        return outs if parts == 1 else pytree.map(lambda x: Array(Array.backend.own_part(x.value)), outs)
+    def parts() -> int:
+        return process_count(devices, backend)
 
-    return call_now
+    return compiled_blocks(mapped, options, places, parts)
+
+
+def inside_devices(trace: Trace | None) -> bool:
+    """Whether what is traced runs on each device of a mesh already."""
+    while trace is not None and not isinstance(trace, DeviceTrace):
+        trace = trace.parent
+    return trace is not None
 
 
 def device_row(who: str, name: Any, size: int, devices: Sequence[Any] | None, backend: str | None) -> DeviceMesh:
@@ -110,8 +107,8 @@ def device_row(who: str, name: Any, size: int, devices: Sequence[Any] | None, ba
                                 f"{len(found)} devices. Pass one example for each device of this process; or, where "
                                 "the call is traced, one for each of all (make_array_from_process_local_data).")
     if size > len(found):
-        raise MinijaxValueError(f"{who}: the mapped axes have size {size}, and there are {len(found)} devices. Map over "
-                                "fewer examples, or use vmap inside of pmap for several on each device.")
+        raise MinijaxValueError(f"{who}: the mapped axes have size {size}, and there are {len(found)} devices. Map "
+                                "over fewer examples, or use vmap inside of pmap for several on each device.")
     ids = tuple([d.id for d in found[:size]]) if hasattr(found[0], "id") else ()
     return DeviceMesh(((name, size),), ids, getattr(found[0], "platform", ""))
 
@@ -121,7 +118,7 @@ def process_count(devices: Sequence[Any] | None, backend: str | None) -> int:
     return len({d.process_index for d in devices}) if devices else Array.backend.process_count(backend)
 
 
-def row_specs(name: Any, types: Sequence[ArrayType], axes: Sequence[int | None]) -> tuple[Spec, ...]:
+def row_specs(name: Any, types: Sequence[ArrayType], axes: Sequence[int | None]) -> Specs:
     """The specs of arrays that are cut along one axis each, or none."""
     return tuple([tuple([(name,) if k == axis else () for k in range(t.ndim)])
                   for t, axis in zip(types, axes, strict=True)])
