@@ -114,7 +114,7 @@ def test_axes_of_arguments_and_results():
 def test_loops_and_branches_on_devices():
     def f(w, x):
         w, rows = lax.scan(lambda c, t: (c * t.sum(), lax.psum(c * t, "i")), w, x.reshape(2, 2))
-        w = lax.while_loop(lambda c: c < 9.0, lambda c: c * 2.0 + 1.0, w)
+        w = lax.while_loop(lambda c: c < 9.0, lambda c: c * 2.0 + 1.0, w ** 2)
         return lax.cond(x[0] > 0, lambda: w * rows.sum(), lambda: w + x[1])
 
     loss = weighted(minijax.pmap(f, "i", in_axes=(None, 0)), jnp.sum)

@@ -61,13 +61,13 @@ def array_type(aval: Any) -> ArrayType:
 def traced(function: Callable[..., Any], *values: Any) -> Any:
     """The JAX program of a function of flat values at the types of minijax values, mapped axes with names included."""
     stand_ins = [Array.backend.abstract(ShapeDtypeStruct.of(typeof(x))) for x in values]
-    return jax.make_jaxpr(function, axis_env=list(context.trace.axis_sizes()))(*stand_ins)
+    return jax.make_jaxpr(function, axis_env=[(axis.name, axis.size) for axis in context.trace.axes()])(*stand_ins)
 
 
 def within_axes(function: Callable[[], Any]) -> Any:
     """What `function` returns, called where JAX knows the mapped axes with names: rules are traced on first need."""
     found = []
-    jax.make_jaxpr(lambda: found.append(function()), axis_env=list(context.trace.axis_sizes()))()
+    jax.make_jaxpr(lambda: found.append(function()), axis_env=[(axis.name, axis.size) for axis in context.trace.axes()])()
     return found[0]
 
 

@@ -75,7 +75,7 @@ def _tobytes(self: Any, order: str = "C") -> bytes:
 
 
 def _format(self: Any, spec: str) -> str:
-    if not spec:
+    if not spec and (self.shape or isinstance(self, Tracer)):
         return str(self)
     x = self.known(ConcretizationTypeError, "A format such as f'{x:.3f}'",
                    "Format x without a specification, or after the traced function returned.")
