@@ -7,6 +7,7 @@ from typing import Any
 
 from minijax import config, pytree
 from minijax.api.boundary import boundary
+from minijax.interop import runtime
 from minijax.tracing.array import Array
 
 
@@ -16,12 +17,12 @@ def devices(backend: str | None = None) -> list[Any]:
     >>> len(devices()) >= 1
     True
     """
-    return Array.backend.devices(backend)
+    return runtime.devices(backend)
 
 
 def local_devices(process_index: int | None = None, backend: str | None = None) -> list[Any]:
     """The devices of a process, by default this one."""
-    return Array.backend.local_devices(process_index, backend)
+    return runtime.local_devices(process_index, backend)
 
 
 def device_count(backend: str | None = None) -> int:
@@ -41,12 +42,12 @@ def default_backend() -> str:
 
 def process_index(backend: str | None = None) -> int:
     """Which of the processes this is, from 0."""
-    return Array.backend.process_index(backend)
+    return runtime.process_index(backend)
 
 
 def process_count(backend: str | None = None) -> int:
     """How many processes run the program together."""
-    return Array.backend.process_count(backend)
+    return runtime.process_count(backend)
 
 
 def process_indices(backend: str | None = None) -> list[int]:
@@ -55,7 +56,7 @@ def process_indices(backend: str | None = None) -> list[int]:
     >>> process_indices()
     [0]
     """
-    return Array.backend.process_indices(backend)
+    return runtime.process_indices(backend)
 
 
 def effects_barrier() -> None:
@@ -63,7 +64,7 @@ def effects_barrier() -> None:
 
     >>> effects_barrier()
     """
-    Array.backend.effects_barrier()
+    runtime.effects_barrier()
 
 
 @boundary

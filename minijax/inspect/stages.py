@@ -17,6 +17,7 @@ from minijax.api.jit import JittedFunction, compiled_functions
 from minijax.api.trace import ShapeDtypeStruct, as_types
 from minijax.calls.jit import Traced
 from minijax.errors import MinijaxTypeError
+from minijax.interop import runtime
 from minijax.tracing.array import Array
 
 
@@ -33,7 +34,7 @@ class TracedFunction:
         function = self._jitted._backend_function()
         if function is None:
             raise NotImplementedError("lowering needs JAX, which is not installed. Run `pip install jax`.")
-        args, kwargs = pytree.map(Array.backend.abstract, (self._args, self._kwargs))
+        args, kwargs = pytree.map(runtime.abstract, (self._args, self._kwargs))
         return Lowered(function.lower(*args, **kwargs))
 
 

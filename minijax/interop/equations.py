@@ -15,6 +15,7 @@ from jax.extend import core
 
 from minijax.api.trace import ShapeDtypeStruct
 from minijax.errors import MinijaxTypeError, MissingRuleError
+from minijax.interop import runtime
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
 from minijax.language import SavedSource
@@ -60,14 +61,19 @@ def array_type(aval: Any) -> ArrayType:
 
 def traced(function: Callable[..., Any], *values: Any) -> Any:
     """The JAX program of a function of flat values at the types of minijax values, mapped axes with names included."""
-    stand_ins = [Array.backend.abstract(ShapeDtypeStruct.of(typeof(x))) for x in values]
-    return jax.make_jaxpr(function, axis_env=[(axis.name, axis.size) for axis in context.trace.axes()])(*stand_ins)
+    stand_ins = [runtime.abstract(ShapeDtypeStruct.of(typeof(x))) for x in values]
+    return jax.make_jaxpr(function, axis_env=axes_around())(*stand_ins)
+
+
+def axes_around() -> list[tuple[Any, int]]:
+    """Names and sizes of the mapped axes around."""
+    return [(axis.name, axis.size) for axis in context.trace.axes()]
 
 
 def within_axes(function: Callable[[], Any]) -> Any:
     """What `function` returns, called where JAX knows the mapped axes with names: rules are traced on first need."""
     found = []
-    jax.make_jaxpr(lambda: found.append(function()), axis_env=[(axis.name, axis.size) for axis in context.trace.axes()])()
+    jax.make_jaxpr(lambda: found.append(function()), axis_env=axes_around())()
     return found[0]
 
 

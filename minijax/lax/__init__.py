@@ -7,13 +7,14 @@ scalars take the dtype of the arrays beside them.
 from types import ModuleType as _ModuleType
 
 try:
-    from minijax import jax_rules as _jax_rules  # what JAX's own transformations need
+    from minijax.interop import transforms as _transforms  # what JAX's own transformations need
     from minijax import lowering as _lowering
 except ModuleNotFoundError as _error:
     if _error.name != "jax":
         raise
 else:
     _lowering.install()
+    from minijax.sharding.placement import with_sharding_constraint
 
 from minijax.lax import linalg as linalg
 from minijax.lax.convolution import (ConvDimensionNumbers, ConvGeneralDilatedDimensionNumbers, conv,
@@ -58,7 +59,6 @@ from minijax.lax.windows import reduce, reduce_window, reduce_window_shape_tuple
 from minijax.ops.dot import DimensionNumbers as DotDimensionNumbers
 from minijax.ops.indexing import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
 from minijax.ops.ragged import RaggedDotDimensionNumbers
-from minijax.sharding.placement import with_sharding_constraint
 
 __all__ = sorted(name for name, value in globals().items()
                  if not name.startswith("_") and not isinstance(value, _ModuleType))

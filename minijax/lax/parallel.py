@@ -82,8 +82,8 @@ def _groups(op: str, axis_name: Any, axis_index_groups: Any) -> parallel.Groups:
                                 "Leave them out, or reduce over one axis at a time.")
     groups = tuple([tuple([int(i) for i in group]) for group in axis_index_groups])
     if sorted(sum(groups, ())) != list(range(_size(names[0]))) or len(set(map(len, groups))) > 1:
-        raise MinijaxValueError(f"{op}: axis_index_groups {list(map(list, groups))} must be of equal size and name each "
-                                f"of the {_size(names[0])} indices of the axis {names[0]!r} once{at_line()}.")
+        raise MinijaxValueError(f"{op}: axis_index_groups {list(map(list, groups))} must be of equal size and name "
+                                f"each of the {_size(names[0])} indices of the axis {names[0]!r} once{at_line()}.")
     return groups
 
 

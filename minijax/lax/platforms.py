@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from minijax.api.boundary import boundary
-from minijax.hardware import default_backend
 from minijax.errors import MinijaxValueError
 from minijax.lax.carries import check_function
 from minijax.ops.families import at_line
+from minijax.tracing.array import Array
 
 _NAMES = {"gpu": ("cuda", "rocm", "gpu")}  # a platform may be called by what it runs on
 
@@ -26,7 +26,7 @@ def platform_dependent(*args: Any, default: Callable[..., Any] | None = None,
     """
     for name, function in {**per_platform, **({} if default is None else {"default": default})}.items():
         check_function("platform_dependent", name, function)
-    here = default_backend()
+    here = Array.backend.default_backend()
     chosen = next((per_platform[name] for name in _NAMES.get(here, (here,)) if name in per_platform), default)
     if chosen is None:
         raise MinijaxValueError(f"platform_dependent: there is no function for {here!r}, on which this runs, but for "

@@ -11,7 +11,7 @@ from minijax.derivatives import linearize
 from minijax.calls.arguments import Arguments
 from minijax.calls.custom import bind_custom, custom_jvp_p
 from minijax.calls.jit import Traced, trace_function
-from minijax.calls.linear_solve import linear_solve_p
+from minijax.custom_rules.linear_solve import linear_solve_p
 from minijax.errors import MinijaxTypeError, TreeError
 from minijax.interpreters.dual import jvp_flat
 from minijax.interpreters.evaluate import run_program

@@ -15,7 +15,6 @@ from minijax.lowering.compile import compile_function
 from minijax.lowering.meshes import put
 from minijax.lowering.trees import is_array
 from minijax.lowering.values import bare
-from minijax.tracing.array import Array
 from minijax.tracing.backend import Backend
 from minijax.tracing.source import at_line
 
@@ -23,14 +22,8 @@ from minijax.tracing.source import at_line
 class XlaBackend(Backend):
     """Answers for `jax.Array`, JAX's tracers, and NumPy arrays."""
 
-    devices = staticmethod(jax.devices)
-    local_devices = staticmethod(jax.local_devices)
     default_backend = staticmethod(jax.default_backend)
-    process_index = staticmethod(jax.process_index)
-    process_count = staticmethod(jax.process_count)
-    process_indices = staticmethod(jax.process_indices)
     wait = staticmethod(jax.block_until_ready)
-    effects_barrier = staticmethod(jax.effects_barrier)
     compile = staticmethod(compile_function)
     place = staticmethod(put)
 
@@ -115,12 +108,3 @@ class XlaBackend(Backend):
             return jax.device_put(value, device)
         with jax.ensure_compile_time_eval():
             return jax.device_put(value, device)
-
-    def abstract(self, x: Any) -> Any:
-        """A bare value, or JAX's own stand-in for one of ours."""
-        if isinstance(x, Array):
-            return x.value
-        if isinstance(x, ArrayType):
-            dtype = jax.random.key(0).dtype if dtypes.is_key(x.dtype) else x.dtype
-            return jax.ShapeDtypeStruct(x.shape, dtype, weak_type=x.weak_type)
-        return x

@@ -1,7 +1,7 @@
 """How ops that hold programs become `jax.lax`; the programs are emitted while JAX traces.
 
 An op that runs its program and says nothing more to XLA becomes what its program becomes: so do functions with
-rules of their own, checkpoints and linear solves.  (minijax/jax_rules.py says what JAX's own derivatives need of them.)
+rules of their own and checkpoints.  (interop/transforms.py says what JAX's own derivatives need of them.)
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from minijax.calls.cond import cond_p, taken_branch
 from minijax.calls.custom import (custom_jvp_p, custom_p, custom_transpose_p, custom_vjp_linear_p, custom_vjp_p,
                                   custom_vmap_p)
 from minijax.calls.jit import jit_p
-from minijax.calls.linear_solve import linear_solve_p
 from minijax.calls.reduce import reduce_p, reduce_window_p
 from minijax.calls.scan import scan_p
 from minijax.calls.while_loop import while_p
@@ -62,13 +61,8 @@ def _linear(*values: Any, **params: Any) -> list[Any]:
     return [bare(x) for x in custom_vjp_linear_p.eval(*map(Array, values), **params)]
 
 
-def _linear_solve(*values: Any, solve: Jaxpr, **others: Any) -> list[Any]:
-    return emit(solve, values)
-
-
 lower(jit_p, _jit, _jit_now)
 lower(checkpoint_p, _checkpoint, _checkpoint_now)
-lower(linear_solve_p, _linear_solve)
 for op in (custom_p, custom_jvp_p, custom_vjp_p, custom_vmap_p, custom_transpose_p):
     lower(op, _custom, evaluate_numpy)  # which runs the Python function itself
 lower(custom_vjp_linear_p, _linear, evaluate_numpy)

@@ -7,7 +7,7 @@ methods of `Array`.  Each function is in a small module named for its topic.
 import numpy as _np
 
 try:
-    from minijax import jax_rules as _jax_rules  # noqa: F401  (what JAX's own transformations need)
+    from minijax.interop import transforms as _transforms  # noqa: F401  (what JAX's own transformations need)
     from minijax import lowering as _lowering
 except ModuleNotFoundError as _error:
     if _error.name != "jax":

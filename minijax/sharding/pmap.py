@@ -15,6 +15,7 @@ from minijax.calls.jit import trace_cache
 from minijax.calls.shard_map import Specs
 from minijax.calls.static import JitOptions
 from minijax.errors import MinijaxValueError
+from minijax.interop import runtime
 from minijax.interpreters.batch import batched_type, place_axis, unbatched_type
 from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.parallel import DeviceTrace, on_devices
@@ -24,7 +25,6 @@ from minijax.ir.types import ArrayType
 from minijax.ops.meshes import DeviceMesh
 from minijax.ops.structural import squeeze
 from minijax.sharding.blocks import bind_blocks, compiled_blocks
-from minijax.tracing.array import Array
 from minijax.tracing.context import Trace, context
 
 _unnamed = itertools.count()
@@ -99,7 +99,7 @@ def inside_devices(trace: Trace | None) -> bool:
 
 def device_row(who: str, name: Any, size: int, devices: Sequence[Any] | None, backend: str | None) -> DeviceMesh:
     """The first devices as a mesh of one axis; raises `MinijaxValueError` if there are not enough."""
-    found, processes = list(devices or Array.backend.devices(backend)), process_count(devices, backend)
+    found, processes = list(devices or runtime.devices(backend)), process_count(devices, backend)
     if processes > 1:
         found.sort(key=lambda d: d.process_index)  # those of a process side by side
     if processes > 1 and size != len(found):
@@ -115,7 +115,7 @@ def device_row(who: str, name: Any, size: int, devices: Sequence[Any] | None, ba
 
 def process_count(devices: Sequence[Any] | None, backend: str | None) -> int:
     """How many processes have the devices."""
-    return len({d.process_index for d in devices}) if devices else Array.backend.process_count(backend)
+    return len({d.process_index for d in devices}) if devices else runtime.process_count(backend)
 
 
 def row_specs(name: Any, types: Sequence[ArrayType], axes: Sequence[int | None]) -> Specs:

@@ -26,8 +26,8 @@ def device_mesh(who: str, mesh: Any) -> DeviceMesh:
         raise MinijaxTypeError(f"{who}: mesh is {mesh!r} of type {type(mesh).__name__}, not a Mesh{at_line()}. "
                                "Make one with minijax.make_mesh((2, 4), ('x', 'y')).")
     if any(kind is not AxisType.Auto for kind in getattr(mesh, "axis_types", None) or ()):
-        raise MinijaxTypeError(f"{who}: the axes of {mesh} are not all of type Auto{at_line()}. minijax's types carry no "
-                               "shardings: make the mesh with minijax.make_mesh, or axis_types=(AxisType.Auto, ...).")
+        raise MinijaxTypeError(f"{who}: the axes of {mesh} are not all of type Auto{at_line()}. minijax's types carry "
+                               "no shardings: make the mesh with minijax.make_mesh.")
     return from_jax_mesh(mesh)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minijax.interop import runtime
 from minijax.interpreters.dual import jvp_flat, linearize_flat
 from minijax.interpreters.evaluate import run_numpy, to_numpy
 from minijax.interpreters.stage import stage
@@ -23,7 +24,7 @@ from minijax.testing.checks import (agree_pulled, batch_of, choices, compare_pus
                                     run_compiled, tangents_of, vmapped)
 from minijax.testing.compare import Mismatch, agree
 from minijax.testing.samples import Sample, function_of
-from minijax.tracing.array import Array, typeof
+from minijax.tracing.array import typeof
 
 SIZE = 3
 
@@ -91,7 +92,7 @@ def seen(rule: str, what: str, calls: list[Any], run: Callable[[], Any], expecte
     """Raise `Mismatch` unless the callback is called with the operands that are expected, in order."""
     calls.clear()
     run()
-    Array.backend.effects_barrier()
+    runtime.effects_barrier()
     if len(calls) != len(expected):
         raise Mismatch(rule, f"number of calls when {what}", None, len(calls), len(expected))
     for number, (mine, other) in enumerate(zip(calls, expected, strict=True)):

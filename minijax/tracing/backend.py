@@ -59,36 +59,9 @@ class Backend:
         """The device value of a concrete one, moved to a device."""
         return x.__array__() if hasattr(x, "__array__") else np.asarray(x).view(Weak)
 
-    def abstract(self, x: Any) -> Any:
-        """What stands for an argument when a compiled function is lowered without values."""
-        return x
-
     def wait(self, values: Any) -> None:
         """Wait until device values are computed: NumPy's always are."""
-
-    def effects_barrier(self) -> None:
-        """Wait until what running programs print and call has happened: NumPy's has."""
-
-    def devices(self, backend: Any = None) -> list[Any]:
-        """The devices of this process: one, NumPy."""
-        return ["numpy"]
-
-    def local_devices(self, process_index: int | None = None, backend: Any = None) -> list[Any]:
-        """The devices of one process, by default this one."""
-        return self.devices(backend)
 
     def default_backend(self) -> str:
         """The name of the platform."""
         return "numpy"
-
-    def process_index(self, backend: Any = None) -> int:
-        """Which of the processes this is."""
-        return 0
-
-    def process_count(self, backend: Any = None) -> int:
-        """How many processes run together."""
-        return 1
-
-    def process_indices(self, backend: Any = None) -> list[int]:
-        """The numbers of the processes."""
-        return [0]

@@ -18,7 +18,7 @@ from jax.ad_checkpoint import Offloadable, checkpoint_name
 
 from minijax.calls.checkpoint import checkpoint_p
 from minijax.calls.custom import custom_jvp_p, custom_p, custom_transpose_p, custom_vjp_p, custom_vmap_p
-from minijax.calls.linear_solve import linear_solve_p
+from minijax.custom_rules.linear_solve import linear_solve_p
 from minijax.interpreters.dual import instantiate
 from minijax.ir.jaxpr import Jaxpr
 from minijax.ir.op import ops
