@@ -17,7 +17,7 @@ from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary, explain, shown
 from minijax.calls.jit import Traced, call_traced, trace_cache
 from minijax.calls.names import function_name
-from minijax.calls.static import JitOptions
+from minijax.calls.static import Frozen, JitOptions
 from minijax.config import state
 from minijax.errors import DonatedArrayError, MinijaxError, UnexpectedTracerError
 from minijax.interpreters.evaluate import base_trace
@@ -70,8 +70,15 @@ class JittedFunction:
             if fast is not None:
                 self._fast, self._token, self._array_classes = fast, state.token, Array.backend.array_classes()
                 return self(*args, **kwargs)
+        args = self._cut("in_shardings", args)
         traced, leaves = self._traced(args, kwargs)
-        return call_traced(traced, leaves, function_name(self.__wrapped__), self._options.inline)
+        outs = call_traced(traced, leaves, function_name(self.__wrapped__), self._options.inline)
+        return self._cut("out_shardings", outs)
+
+    def _cut(self, option: str, tree: Any) -> Any:
+        """Arguments or results under a trace, constrained as the options say."""
+        shardings = self._options.for_backend().get(option)
+        return tree if shardings is None else Array.backend.constrain(tree, shardings)
 
     def _backend_function(self) -> Any:
         function = self.__wrapped__
@@ -115,12 +122,14 @@ class JittedFunction:
 @boundary
 def jit(fun: Callable[..., Any] | None = None, *, static_argnums: Any = None, static_argnames: Any = None,
         donate_argnums: Any = None, donate_argnames: Any = None, keep_unused: bool = False, device: Any = None,
-        backend: str | None = None, inline: bool = False) -> Any:
+        backend: str | None = None, inline: bool = False, in_shardings: Any = None, out_shardings: Any = None) -> Any:
     """Compile `fun` with XLA, once for each combination of argument types.
 
     `static_argnums`/`static_argnames` mark arguments that are Python values, part of the cache's key;
     `donate_argnums`/`donate_argnames` those whose memory the results may reuse.  With `inline` the
-    program's equations join the caller's instead of staying a `jit` equation.
+    program's equations join the caller's instead of staying a `jit` equation.  `in_shardings` and
+    `out_shardings`, pytree prefixes of the arguments and the result, say how they are cut along a mesh;
+    under another transformation they are constraints.
 
     >>> jit(lambda x: x + 1)(2.0)
     Array(3., dtype=float32, weak_type=True)
@@ -128,9 +137,11 @@ def jit(fun: Callable[..., Any] | None = None, *, static_argnums: Any = None, st
     if fun is None:
         return functools.partial(
             jit, static_argnums=static_argnums, static_argnames=static_argnames, donate_argnums=donate_argnums,
-            donate_argnames=donate_argnames, keep_unused=keep_unused, device=device, backend=backend, inline=inline)
+            donate_argnames=donate_argnames, keep_unused=keep_unused, device=device, backend=backend, inline=inline,
+            in_shardings=in_shardings, out_shardings=out_shardings)
     check_callable("jit", fun)
-    placement = tuple((k, v) for k, v in (("device", device), ("backend", backend)) if v is not None)
+    options = {"device": device, "backend": backend, "in_shardings": in_shardings, "out_shardings": out_shardings}
+    placement = tuple([(k, Frozen.of(v)) for k, v in options.items() if v is not None])
     return JittedFunction(fun, JitOptions.of(fun, static_argnums, static_argnames, donate_argnums, donate_argnames,
                                              keep_unused=keep_unused, inline=inline, placement=placement))
 
@@ -147,7 +158,7 @@ def eagerly_jitted(fun: Any, key: tuple[Any, ...], transform: Callable[[Any], An
     so that `grad(jit(f))(x)` in a loop compiles once.
     """
     plain: Callable[..., Any] = boundary(transform(fun))
-    if not isinstance(fun, JittedFunction) or fun._options.donate_argnums or fun._options.donate_argnames:
+    if not isinstance(fun, JittedFunction) or fun._options.of_arguments:
         return plain
     key = *key, fun._options
     try:

@@ -81,22 +81,17 @@ def chosen(mask: Sequence[bool], specs: Specs) -> Specs:
 def _jvp(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, in_specs: Specs, out_specs: Specs,
          **params: Any) -> Any:
     marks = nonzero(tangents)
-    with around(**params):
+    with on_devices(**params):
         program, out_nonzero = jvp_program(jaxpr, marks)
     outs = shard_map_p.bind(*primals, *present(tangents), jaxpr=program, in_specs=in_specs + chosen(marks, in_specs),
                             out_specs=out_specs + chosen(out_nonzero, out_specs), **params)
     return outs[: len(out_nonzero)], spread(out_nonzero, outs[len(out_nonzero):])
 
 
-def around(mesh: DeviceMesh, axis_names: tuple[Any, ...], tracked: bool) -> Any:
-    """Context manager: what is traced inside is for the devices of the mesh."""
-    return on_devices(mesh, axis_names, tracked)
-
-
 def _linearize(primals: Sequence[Any], tangents: Sequence[Any], *, jaxpr: Jaxpr, in_specs: Specs, out_specs: Specs,
                **params: Any) -> Any:
     marks, count = nonzero(tangents), len(out_specs)
-    with around(**params):
+    with on_devices(**params):
         split = linearize_program(jaxpr, marks)
         varying = [residual_axes(t, **params) for t in split.known.out_types[count:]]
         known = stage(lambda *xs: stacked(run_program(split.known, *xs), count, varying), jaxpr.in_types,
@@ -139,7 +134,7 @@ def unstacking(linear: Jaxpr, added: Sequence[bool]) -> Jaxpr:
 def _transpose(cts: Sequence[Any], *args: Any, jaxpr: Jaxpr, in_specs: Specs, out_specs: Specs, **params: Any) -> Any:
     linear, marks = tuple([type(x) is Linear for x in args]), nonzero(cts)
     known, _ = partition_list(linear, args)
-    with around(**params):
+    with on_devices(**params):
         program, out_nonzero = transpose_program(jaxpr, linear, marks)
         ct_specs = chosen(out_nonzero, chosen(linear, in_specs))
         if not params["tracked"]:
@@ -171,7 +166,7 @@ def shared(ct: Any, spec: Spec, mesh: DeviceMesh, **params: Any) -> Any:
 
 def _batch(size: int, args: Sequence[Any], axes: Sequence[int | None], *, jaxpr: Jaxpr, in_specs: Specs,
            out_specs: Specs, **params: Any) -> Any:
-    with around(**params):
+    with on_devices(**params):
         program, batched = batch_program(jaxpr, size, tuple(axes))
     out_axes = front_axes(batched)
     outs = shard_map_p.bind(*args, jaxpr=program, in_specs=tuple(map(uncut, in_specs, axes)),

@@ -6,10 +6,25 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from minijax import pytree
 from minijax.calls.arguments import Arguments
 from minijax.calls.names import parameters, positional_names
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.tracing.array import Tracer
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    """A pytree of options that can be a key."""
+
+    leaves: tuple[Any, ...]
+    tree: Any
+
+    @staticmethod
+    def of(value: Any) -> Frozen:
+        """The frozen form; None is a leaf."""
+        leaves, tree = pytree.flatten(value, lambda x: x is None)
+        return Frozen(tuple(leaves), tree)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +37,7 @@ class JitOptions:
     donate_argnames: tuple[str, ...] = ()
     keep_unused: bool = False
     inline: bool = False
-    placement: tuple[tuple[str, Any], ...] = ()
+    placement: tuple[tuple[str, Frozen], ...] = ()
 
     @staticmethod
     def of(function: Callable[..., Any], static_argnums: Any = None, static_argnames: Any = None,
@@ -41,7 +56,13 @@ class JitOptions:
     def for_backend(self) -> dict[str, Any]:
         """Keyword arguments for the backend's own jit."""
         names = ("static_argnums", "static_argnames", "donate_argnums", "donate_argnames", "keep_unused")
-        return {name: getattr(self, name) for name in names} | dict(self.placement)
+        return {name: getattr(self, name) for name in names} | {
+            name: value.tree.unflatten(value.leaves) for name, value in self.placement}
+
+    @property
+    def of_arguments(self) -> bool:
+        """Whether an option describes arguments or results one by one, so that it fits this function only."""
+        return bool(self.donate_argnums or self.donate_argnames) or any("shardings" in k for k, _ in self.placement)
 
     def arguments(self, transform: str, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Arguments:
         """The arguments of a call, of which the static ones do not move."""

@@ -40,9 +40,10 @@ class DeviceTrace(Trace):
         return (*self.mapped, *super().axes())
 
 
-def on_devices(mesh: DeviceMesh, names: Sequence[Any], tracked: bool) -> running:
-    """Context manager: programs traced inside run on each device along the axes `names` of a mesh."""
-    return running(DeviceTrace(context.trace, tuple([MappedAxis(name, mesh.sizes[name], tracked) for name in names])))
+def on_devices(mesh: DeviceMesh, axis_names: Sequence[Any], tracked: bool) -> running:
+    """Context manager: programs traced inside run on each device along these axes of a mesh."""
+    axes = tuple([MappedAxis(name, mesh.sizes[name], tracked) for name in axis_names])
+    return running(DeviceTrace(context.trace, axes))
 
 
 def run_stacked(jaxpr: Jaxpr, arrays: Sequence[np.ndarray], mesh: DeviceMesh, names: Sequence[Any],

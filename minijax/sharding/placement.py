@@ -13,6 +13,7 @@ from minijax.ops.meshes import Placement
 from minijax.ops.placement import device_put_p, sharding_constraint_p
 from minijax.sharding.specs import placement
 from minijax.tracing.array import Array, Tracer, is_value, typeof
+from minijax.tracing.backend import Backend
 from minijax.tracing.source import at_line
 
 
@@ -97,3 +98,6 @@ def _unequal(who: str, name: str, leaf: Any, to: Any, place: Callable[[], Any]) 
             raise
         raise MinijaxValueError(f"{who}: {name} of type {typeof(leaf)} cannot lie in {to}{at_line()}: {error}"
                                 ) from None
+
+
+Backend.constrain = lambda self, tree, shardings: with_sharding_constraint(tree, shardings)  # type: ignore
