@@ -309,3 +309,37 @@ def test_text_with_rules_and_callbacks_is_read_with_what_it_names():
     agree(minijax.grad(lambda x: run_program(read, x)[0])(2.0), np.float32(10))
     with pytest.raises(JaxprSyntaxError, match=r"<callable \w+> stands for .* objects="):
         minijax.parse(str(program))
+
+
+# ---- programs over devices ----
+
+def on_devices():
+    """Functions (w, x) of JAX's that run on eight devices."""
+    P = jax.sharding.PartitionSpec
+    mesh = jax.make_mesh((8,), ("i",), (jax.sharding.AxisType.Auto,))
+    specs = {"mesh": mesh, "in_specs": (P(), P("i")), "out_specs": P()}
+    yield jax.pmap(lambda w, x: jax.lax.pmean(jnp.sin(x * w), "i") * x, axis_name="i", in_axes=(None, 0))
+    for check in (True, False):
+        def loss(w, x):
+            return jax.lax.psum(((x * w) ** 2).sum(), "i")
+
+        yield jax.shard_map(loss, check_vma=check, **specs)
+        yield jax.shard_map(jax.grad(loss), check_vma=check, **specs)
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_programs_over_devices(number):
+    f, w, x = list(on_devices())[number], 0.5, np.arange(32, dtype=np.float32).reshape(8, 4) / 10
+    ours = from_jax(f)
+    np.testing.assert_allclose(np.asarray(ours(w, x)), f(w, x), rtol=1e-5)
+    np.testing.assert_allclose(np.asarray(minijax.grad(lambda w: ours(w, x).sum())(w)),
+                               jax.grad(lambda w: f(w, x).sum())(w), rtol=1e-5)
+
+
+def test_jax_over_our_programs_on_devices():
+    x = np.arange(32, dtype=np.float32).reshape(8, 4) / 10
+    ours = minijax.pmap(lambda w, x: minijax.lax.pmean(w * x, "i") * x, "i", in_axes=(None, 0))
+    f = to_jax(ours)
+    np.testing.assert_allclose(jax.grad(lambda w: f(w, x).sum())(0.5),
+                               np.asarray(minijax.grad(lambda w: ours(w, x).sum())(0.5)), rtol=1e-5)
+    assert len(jax.jit(f)(0.5, x).sharding.device_set) == 8

@@ -17,7 +17,9 @@ from minijax import lax
 from minijax.api.jit import jit
 from minijax.interop.equations import Reference, array_type, opened, rules, run, traced
 from minijax.ad_checkpoint import checkpoint
+from minijax.interop.sharding import from_jax_mesh
 from minijax.ops.conversion import convert_element_type_p
+from minijax.sharding.shard_map import shard_map
 from minijax.tracing.array import typeof
 from minijax.util import split_list
 
@@ -30,7 +32,7 @@ def function(program: Any) -> Callable[..., tuple[Any, ...]]:
 
     def call(*args: Any) -> tuple[Any, ...]:
         outs = run(program, args)
-        return tuple([x if typeof(x) == t else
+        return tuple([x if typeof(x).matches(t) and typeof(x).weak_type == t.weak_type else
                       convert_element_type_p.bind(x, new_dtype=t.dtype, weak_type=t.weak_type)[0]
                       for x, t in zip(outs, types, strict=True)])
 
@@ -51,6 +53,14 @@ def _jit(*values: Any, jaxpr: Any, name: str = "call", **_: Any) -> Any:
     if any(isinstance(x, Reference) for x in values):  # it is read and written in place
         return run(jaxpr, values)
     return jitted(jaxpr, name)(*values)
+
+
+def _shard_map(*values: Any, jaxpr: Any, mesh: Any, in_specs: Any, out_specs: Any, check_vma: bool,
+               newly_manual_axes: Any = (), manual_axes: Any = (), **_: Any) -> Any:
+    """JAX's `pmap` is this one, too."""
+    mapped = shard_map(function(jaxpr), mesh=from_jax_mesh(mesh), in_specs=tuple(in_specs), out_specs=tuple(out_specs),
+                       axis_names=frozenset(newly_manual_axes or manual_axes), check_vma=check_vma)
+    return mapped(*values)
 
 
 def _composite(*values: Any, name: str, **params: Any) -> Any:
@@ -137,6 +147,7 @@ def _high_level(*values: Any, _prim: Any) -> Any:
 
 
 rules.update({
+    "shard_map": _shard_map,
     "call": _inlined,
     "call_hi_primitive": _high_level,
     "checkpoint": _checkpoint,

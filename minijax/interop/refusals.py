@@ -21,9 +21,8 @@ _REASONS = {
         "pbroadcast_done pbroadcast_start ppermute_done ppermute_start precv psend psum_done psum_invariant_start "
         "psum_start reduce_scatter_done reduce_scatter_start unreduced_psum unreduced_psum_start "
         "unreduced_reduce_scatter unreduced_reduce_scatter_start",
-    "it maps a program over the devices of a mesh. Leave jax.shard_map out, and map the function with "
-    "minijax.vmap(..., axis_name=...)":
-        "preduced reduced_vary_cast_p shard_map vary_unreduced_cast_p",
+    "it is about sums over devices that are still to be taken. Take them with jax.lax.psum":
+        "preduced reduced_vary_cast_p vary_unreduced_cast_p",
     "it is a check that JAX's checkify takes out. Call jax.experimental.checkify.checkify inside the function":
         "check",
     "it is about shapes that are not known while tracing. Trace with shapes that are numbers":
