@@ -8,13 +8,15 @@ import numpy as np
 
 import minijax
 import minijax.numpy as jnp
-from minijax import lax
-from minijax import config
+from minijax import config, lax
 from minijax.custom_batching import custom_vmap
 from minijax.lowering.table import apply_rule
 from minijax.ops import parallel
+from minijax.ops.meshes import DeviceMesh, Placement
+from minijax.ops.placement import device_put_p, sharding_constraint_p
 from minijax.ops.generators import rng_uniform_p
 from minijax.ops.random import random_unwrap_p, random_wrap_p
+from minijax.sharding import P
 from minijax.testing import Sample, harvest
 from minijax.testing.samples import over_axis
 from tests.cases import array
@@ -108,7 +110,20 @@ def positive(x):
     return x[0] > 0
 
 
+ROW = DeviceMesh((("d", 3),))
+
+
+def on_row(function, in_specs, out_specs, **options):
+    """A function of blocks on three devices."""
+    return minijax.shard_map(function, mesh=ROW, in_specs=in_specs, out_specs=out_specs, **options)
+
+
 PROGRAMS = (
+    (on_row(lambda x: lax.psum(jnp.sin(x), "d") * x, P("d"), P("d")), X),
+    (on_row(lambda w, x: lax.psum(jnp.sum(w * x), "d"), (P(), P("d")), P()), X[:2], X),
+    (on_row(lambda w, x: lax.psum(w * x, "d"), (P(), P("d")), P(), check_vma=False), X[:1], X),
+    (on_row(lambda x: (2.0 * lax.ppermute(x, "d", [(0, 1), (1, 2)]), lax.psum(x, "d")), P("d"), (P("d"), P())), X),
+    (on_row(lambda x: (2.0 * x, lax.psum(x, "d")), P("d"), (P("d"), P()), check_vma=False), X),
     (lambda x: minijax.jit(lambda y: jnp.sin(y) * x)(2.0 * x), X),
     (lambda x: minijax.jit(lambda y, z: (3.0 * y[::-1], y * z))(x, 2.0 * x), X),
     (lambda x: minijax.jit(lambda y: (2.0 * y[::-1], jnp.sum(y)))(x), X),
@@ -183,9 +198,16 @@ def permuted(x, pairs):
     return out
 
 
+def on_each_device(function):
+    """Makes of a function of a value that all devices share the one of all their results, joined."""
+    return lambda *xs: [on_row(lambda *shared: function(*shared)[0], P(), P("d"))(*xs)]
+
+
 def collective_samples():
     """Samples of the collectives, by op."""
     return {
+        parallel.pvary_p: [Sample((M,), {"axis_name": ("d",)}, around=on_each_device, loops=False,
+                                  meaning=lambda x: (np.concatenate([x] * 3),))],
         parallel.psum_p: [of_batch(parallel.psum_p, lambda x: to_all(x.sum(0)), TO_ONE),
                           of_batch(parallel.psum_p, lambda x: to_all(x.sum(0)), TO_ONE, (np.arange(8).reshape(4, 2),))],
         parallel.pmax_p: [of_batch(parallel.pmax_p, lambda x: to_all(x.max(0)), TO_ONE)],
@@ -267,3 +289,13 @@ def key_samples():
         random_unwrap_p: [Sample((some,)) for some in (keys, np.asarray(keys[0, 0]))],
         rng_uniform_p: [within, level],
     }
+
+
+# ---- where values lie
+
+def placement_samples():
+    """Samples of ops that put values elsewhere, by op."""
+    first, cut = Placement(DeviceMesh((), (0,), "cpu"), ((), ())), Placement(DeviceMesh((("d", 2),)), (("d",), ()))
+    return {device_put_p: [Sample((M,), {"placement": first, "source": None}),
+                           Sample((M,), {"placement": first, "source": first})],
+            sharding_constraint_p: [Sample((M,), {"placement": cut})]}

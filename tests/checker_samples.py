@@ -18,7 +18,7 @@ from minijax.ops.conversion import bitcast_convert_type_p, convert_element_type_
 from minijax.ops.solving import cholesky_update_p
 from minijax.ops.spectral import eigh_p
 from tests.cases import array
-from tests.checker_programs import callback_samples, collective_samples, held_samples, key_samples
+from tests.checker_programs import callback_samples, collective_samples, held_samples, key_samples, placement_samples
 
 LONG = (special.igamma_p, special.igammac_p, special.igamma_grad_a_p, special.random_gamma_grad_p)  # to compile
 BITS = (bitcast_convert_type_p, nextafter_p)  # to rounding, every result would be right
@@ -96,6 +96,7 @@ CONVENTIONS = {
     "eig": ({"complex"}, "eigenvectors have any phase"),
     "eigh": ({"kinks", "complex"}, "reads one triangle; eigenvectors have any phase"),
     "nextafter": ({"kinks"}, "no derivative"),
+    "pvary": ({"inside"}, "its cotangents are of another type outside than on the devices"),
     "reduce_window_max": ({"complex"}, "derivatives of real numbers only"),
     "reduce_window_min": ({"complex"}, "derivatives of real numbers only"),
     "sign": ({"complex"}, "no derivative, not even of complex numbers"),
@@ -123,4 +124,4 @@ def variants_of(op):
 def all_samples():
     """Some samples of every op: those of its cases, or else those made for it alone."""
     of_cases = {op: few(samples, 2 if op in LONG else 4) for op, samples in samples_by_op().items()}
-    return of_cases | held_samples() | collective_samples() | callback_samples() | key_samples()
+    return of_cases | held_samples() | collective_samples() | callback_samples() | key_samples() | placement_samples()
