@@ -92,7 +92,11 @@ def devices_of(wanted):
 
 def run(steps):
     """Train on the mesh and on one device, compare, test; returns the exit status."""
-    devices = devices_of(MESH["data"] * MESH["model"])
+    wanted = MESH["data"] * MESH["model"]
+    devices = devices_of(wanted)
+    if len(devices) < wanted:
+        print(f"There are {len(devices)} devices, not {wanted}: see XLA_FLAGS.", file=sys.stderr)
+        return 2
     mesh = minijax.make_mesh(tuple(MESH.values()), tuple(MESH), devices=devices)
     digits, order = load(random.key(0)), np.random.default_rng(0)
     images, targets = np.asarray(digits.images), np.asarray(nn.one_hot(digits.labels, 10))
