@@ -7,6 +7,7 @@ import pytest
 import minijax
 import minijax.numpy as jnp
 from minijax import config, lax
+from minijax.sharding import NamedSharding, P, set_mesh, shard_map, with_sharding_constraint
 
 N = 8
 X = np.random.RandomState(0).randn(N, 4).astype("float32")
@@ -196,3 +197,18 @@ def test_errors(call, words):
         call()
     for word in words:
         assert word in str(caught.value)
+
+
+# ---- the current mesh ----
+
+def test_compiled_functions_follow_the_current_mesh():
+    constrain = minijax.jit(lambda x: with_sharding_constraint(x * 2, P("a")))
+    total = shard_map(lambda x: lax.psum(x, "a"), in_specs=P("a"), out_specs=P())
+    inside = minijax.jit(lambda x: total(x))
+    x = np.arange(8.0, dtype="float32")
+    devices = minijax.devices()
+    for shape, chosen in (((2, 4), devices), ((2, 4), devices[::-1]), ((2, 2), devices[4:]), ((4, 2), devices)):
+        mesh = minijax.make_mesh(shape, ("a", "b"), devices=chosen)
+        with set_mesh(mesh):
+            close([total(x), inside(x)], [x.reshape(shape[0], -1).sum(0)] * 2)
+            assert constrain(x).sharding == NamedSharding(mesh, P("a"))
