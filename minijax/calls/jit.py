@@ -24,7 +24,7 @@ from minijax.interpreters.transpose import transpose_program
 from minijax.ir.jaxpr import Jaxpr, held_programs
 from minijax.ir.op import Linear, Op, Rule
 from minijax.ir.types import ArrayType
-from minijax.tracing.array import Array, Tracer
+from minijax.tracing.array import Tracer
 from minijax.tracing.context import context
 from minijax.tracing.source import at_line
 from minijax.util import bounded, merge_lists, partition_list
@@ -126,7 +126,7 @@ class Traced(NamedTuple):
 
 
 class TraceCache:
-    """Programs of one function, keyed by input types, tree, fixed arguments, the meaning of settings and the mesh.
+    """Programs of one function, keyed by input types, tree, fixed arguments and the meaning of settings.
 
     Bounded; safe under threads (at worst two threads trace the same function).  A program that
     captured somebody's tracer is never kept.
@@ -137,7 +137,7 @@ class TraceCache:
 
     def get(self, call: Arguments, types: tuple[ArrayType, ...]) -> Traced:
         """The program of the function called, for leaves of these types; traced on first need."""
-        key = types, call.tree, call.fixed, state.token, context.trace.axes(), Array.backend.current_mesh()
+        key = types, call.tree, call.fixed, state.token, context.trace.axes()
         found = self.programs.get(key)
         if found is None:
             found = trace_function(call, types)

@@ -46,10 +46,7 @@ def make_mesh(axis_shapes: Sequence[int], axis_names: Sequence[Any], axis_types:
 
 def current_mesh() -> Any:
     """The mesh that `set_mesh` or `with mesh:` made current; None if there is none."""
-    try:
-        mesh = get_mesh()
-    except ValueError:  # JAX tells inside of a compiled function only the shape
-        mesh = get_abstract_mesh()
+    mesh = get_mesh()
     return None if mesh is None or mesh.empty else mesh
 
 

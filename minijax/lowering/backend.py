@@ -23,7 +23,6 @@ class XlaBackend(Backend):
     """Answers for `jax.Array`, JAX's tracers, and NumPy arrays."""
 
     default_backend = staticmethod(jax.default_backend)
-    current_mesh = staticmethod(jax.sharding.get_abstract_mesh)
     wait = staticmethod(jax.block_until_ready)
     compile = staticmethod(compile_function)
     place = staticmethod(put)

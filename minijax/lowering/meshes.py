@@ -8,8 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import (AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding,
-                          get_abstract_mesh)
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
 from minijax.calls.shard_map import shard_map_p
 from minijax.config import state
@@ -35,12 +34,6 @@ def to_jax_mesh(mesh: DeviceMesh) -> Mesh:
     chosen = [there[n] for n in mesh.devices] or list(there.values())[:count]
     sizes = [size for _, size in mesh.axes]
     return Mesh(np.array(chosen).reshape(sizes), mesh.names, axis_types=(AxisType.Auto,) * len(sizes))
-
-
-def mesh_here(mesh: DeviceMesh) -> Mesh | AbstractMesh:
-    """JAX's mesh; for one that names no devices, the current mesh if it has the same axes."""
-    current = get_abstract_mesh()
-    return to_jax_mesh(mesh) if mesh.devices or mesh.axes != tuple(current.shape.items()) else current
 
 
 def to_partition_spec(spec: Spec) -> PartitionSpec:
@@ -71,9 +64,7 @@ def device_put(x: Any, *, placement: Placement, source: Placement | None) -> Any
 
 def sharding_constraint(x: Any, *, placement: Placement) -> Any:
     """The lowering rule."""
-    mesh = placement.mesh
-    to = to_sharding(placement) if mesh.devices else NamedSharding(mesh_here(mesh), to_partition_spec(placement.spec))
-    return jax.lax.with_sharding_constraint(x, to)
+    return jax.lax.with_sharding_constraint(x, to_sharding(placement))
 
 
 def evaluate_placing(op: Op, args: Sequence[Any], params: dict[str, Any]) -> tuple[Any, ...]:
@@ -92,7 +83,7 @@ def evaluate(op: Op, args: Sequence[Any], params: dict[str, Any]) -> tuple[Any, 
 def shard_map(*values: Any, jaxpr: Jaxpr, mesh: DeviceMesh, axis_names: tuple[Any, ...], in_specs: tuple[Spec, ...],
               out_specs: tuple[Spec, ...], tracked: bool) -> tuple[Any, ...]:
     """The lowering rule.  JAX's own check of what varies is off: ours has been made, and it refuses less."""
-    mapped = jax.shard_map(lambda *blocks: tuple(emit(jaxpr, blocks)), mesh=mesh_here(mesh),
+    mapped = jax.shard_map(lambda *blocks: tuple(emit(jaxpr, blocks)), mesh=to_jax_mesh(mesh),
                            in_specs=tuple(map(to_partition_spec, in_specs)), axis_names={*axis_names},
                            out_specs=tuple(map(to_partition_spec, out_specs)), check_vma=False)
     return tuple(mapped(*values))

@@ -66,10 +66,6 @@ class Backend:
     def wait(self, values: Any) -> None:
         """Wait until device values are computed: NumPy's always are."""
 
-    def current_mesh(self) -> Any:
-        """The axes of the mesh around, in a form to compare; programs may be of it."""
-        return None
-
     def default_backend(self) -> str:
         """The name of the platform."""
         return "numpy"
