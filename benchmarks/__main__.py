@@ -60,7 +60,7 @@ def elsewhere(row: Row, effort: Effort) -> list[Result]:
         done = subprocess.run(command + ["--quick"] * (effort is QUICK), cwd=ROOT, capture_output=True, text=True,
                               env={**os.environ, **row.environment})
         if done.returncode:
-            raise RuntimeError(f"its process failed: {done.stderr.strip()}")
+            raise RuntimeError(f"{row.name!r} in a process of its own: {done.stderr.strip() or done.stdout.strip()}")
         return [Result(**fields) for fields in json.loads(path.read_text(encoding="utf-8"))["rows"]]
 
 
