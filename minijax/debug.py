@@ -219,8 +219,8 @@ def visualize_array_sharding(arr: Any, **style: Any) -> None:
     """
     value = arr.concrete() if isinstance(arr, Tracer) else arr
     if value is None:
-        raise MinijaxTypeError(f"debug.visualize_array_sharding: the array is traced ({arr.type}){at_line()}, and where "
-                               "it lies is known when the compiled program runs. Draw the program's argument or "
+        raise MinijaxTypeError(f"debug.visualize_array_sharding: the array is traced ({arr.type}){at_line()}, and "
+                               "where it lies is known when the compiled program runs. Draw the program's argument or "
                                "result; or debug.visualize_sharding(x.shape, sharding).")
     sharding = getattr(value, "sharding", None)
     if sharding is None:
