@@ -61,7 +61,7 @@ def train_step(lib: Any) -> tuple[Any, tuple[Any, ...]]:
 
     shapes = (64, 256), (256,), (256, 10), (10,), (256, 64), (256, 10)
     w1, b1, w2, b2, images, one_hot = arrays(lib, *[(CORES, *shape) for shape in shapes])
-    placed = lib.pmap(lambda *args: args)(((w1, b1), (w2, b2)), images, one_hot)
+    placed = lib.pmap(lambda *args: args, axis_name="devices")(((w1, b1), (w2, b2)), images, one_hot)
     return lib.pmap(step, axis_name="devices"), placed
 
 

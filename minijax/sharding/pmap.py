@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,7 +26,7 @@ from minijax.ops.structural import squeeze
 from minijax.sharding.blocks import bind_blocks, compiled_blocks
 from minijax.tracing.context import Trace, context
 
-_unnamed = itertools.count()
+UNNAMED = "_devices"  # one name for all: what one `pmap` returns lies where the next one takes it
 
 
 @boundary
@@ -53,7 +52,7 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
     """
     check_callable("pmap", fun)
     in_axes, out_axes = (tuple(axes) if isinstance(axes, list) else axes for axes in (in_axes, out_axes))
-    name = f"devices_{next(_unnamed)}" if axis_name is None else axis_name
+    name = UNNAMED if axis_name is None else axis_name
     options = JitOptions.of(fun, static_broadcasted_argnums, donate_argnums=donate_argnums)
 
     def prepared(call: Arguments, parts: int = 1) -> tuple[list[int | None], DeviceMesh]:
