@@ -10,18 +10,24 @@ import argparse
 import cProfile
 import gc
 import json
+import os
 import pstats
+import re
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import (rows_trace, rows_autodiff, rows_jit, rows_eager, rows_run, rows_scale,  # noqa: F401, I001
-                        rows_loops, rows_while, rows_import)
+                        rows_loops, rows_while, rows_devices, rows_import)
 from benchmarks.rows import Result, Row, select
 from benchmarks.rows_run import geometric_mean
 from benchmarks.table import HEADER, cells, document, markdown, surroundings, text_line
 from benchmarks.timing import FULL, QUICK, Effort, calls_for, nothing
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -40,15 +46,27 @@ def measured(row: Row, effort: Effort) -> list[Result]:
     """The lines of a row, printed as they come."""
     gc.collect()
     results = []
-    for result in row.measure(effort):
+    for result in row.measure(effort) if row.at_home else elsewhere(row, effort):
         print(text_line(cells(result)), flush=True)
         results.append(result)
     return results
 
 
+def elsewhere(row: Row, effort: Effort) -> list[Result]:
+    """The lines of a row, measured by this command in a fresh process with the environment that the row needs."""
+    with tempfile.TemporaryDirectory(prefix="minijax-rows-") as folder:
+        path = Path(folder) / "rows.json"
+        command = [sys.executable, "-m", "benchmarks", "--rows", f"^{re.escape(row.name)}$", "--json", str(path)]
+        done = subprocess.run(command + ["--quick"] * (effort is QUICK), cwd=ROOT, capture_output=True, text=True,
+                              env={**os.environ, **row.environment})
+        if done.returncode:
+            raise RuntimeError(f"{row.name!r} in a process of its own: {done.stderr.strip() or done.stdout.strip()}")
+        return [Result(**fields) for fields in json.loads(path.read_text(encoding="utf-8"))["rows"]]
+
+
 def profiled(row: Row) -> None:
     """Print the functions that take most of our time in a row, by their own time."""
-    if row.work is None:
+    if row.work is None or not row.at_home:
         return
     work = row.work()
     calls = calls_for(work, 0.3, nothing, time.perf_counter)

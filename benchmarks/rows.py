@@ -8,15 +8,17 @@ that returns the work to time.
         x = lib.numpy.ones(8)
         return lambda: lib.numpy.sin(x)
 
-Other rows are functions Effort -> results, entered with `@row`.
+Other rows are functions Effort -> results, entered with `@row`.  A row that needs another environment than the
+process has, such as several devices, names its variables and is measured in a process of its own.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -44,11 +46,20 @@ class Result:
 
 @dataclass(frozen=True)
 class Row:
-    """A named measurement: `measure(effort)` gives its lines; `work` is ours alone, for the profiler."""
+    """A named measurement: `measure(effort)` gives its lines; `work` is ours alone, for the profiler.
+
+    `environment` has the variables that must be set before JAX starts.
+    """
 
     name: str
     measure: Callable[[Effort], Iterable[Result]]
     work: Callable[[], Work] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def at_home(self) -> bool:
+        """Whether this process has the environment that the row needs."""
+        return all(os.environ.get(name) == value for name, value in self.environment.items())
 
 
 ROWS: list[Row] = []
@@ -61,17 +72,19 @@ def judge(name: str, ours: float, theirs: float | None, ratio: float, limit: flo
     return Result(name, ours, theirs, ratio, target=f"<= {limit:g} x", reached=ratio <= limit, **more)
 
 
-def row(name: str) -> Callable[[Callable[[Effort], Iterable[Result]]], Callable[[Effort], Iterable[Result]]]:
+def row(name: str, environment: Mapping[str, str] | None = None
+        ) -> Callable[[Callable[[Effort], Iterable[Result]]], Callable[[Effort], Iterable[Result]]]:
     """Enter a function Effort -> results into the table."""
     def enter(measure: Callable[[Effort], Iterable[Result]]) -> Callable[[Effort], Iterable[Result]]:
-        ROWS.append(Row(name, measure))
+        ROWS.append(Row(name, measure, environment=environment or {}))
         return measure
 
     return enter
 
 
 def race(name: str, limit: float | None, per: int = 1, clock: Clock = WALL,
-         others: Mapping[str, Callable[[], Work]] | None = None) -> Callable[[Build], Build]:
+         others: Mapping[str, Callable[[], Work]] | None = None,
+         environment: Mapping[str, str] | None = None) -> Callable[[Build], Build]:
     """Enter a function library -> work.  Times are divided by `per`: the operations in the work.
 
     Work that is all Python takes the clock `THREAD`.  `others` are further contestants by module name, for
@@ -84,7 +97,7 @@ def race(name: str, limit: float | None, per: int = 1, clock: Clock = WALL,
             note = ", ".join(f"{who} {clock_text(best[who])}" for who in best if who not in LIBRARIES)
             yield judge(name, best["minijax"], best["jax"], found.ratio["minijax"], limit, note=note)
 
-        ROWS.append(Row(name, measure, lambda: build(minijax)))
+        ROWS.append(Row(name, measure, lambda: build(minijax), environment or {}))
         return build
 
     return enter

@@ -1,5 +1,7 @@
 """Looking into programs while they run: `print`, `callback`, `log` and `breakpoint`, under every transformation.
 
+`visualize_array_sharding` and `visualize_sharding` draw where an array lies.
+
 They see primal values: once under `grad`, once for each example under `vmap`, once for each step of a loop.  What is
 printed by compiled programs appears when they run; `minijax.effects_barrier()` waits for it.
 """
@@ -21,12 +23,12 @@ from minijax import pytree
 from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
 from minijax.callbacks import split_leaves
-from minijax.errors import FormatError, MinijaxTypeError
+from minijax.errors import FormatError, MinijaxTypeError, MinijaxValueError
 from minijax.ops.callbacks import Callback, debug_callback_p
-from minijax.tracing.array import Array
+from minijax.tracing.array import Array, Tracer
 from minijax.tracing.source import at_line, is_internal
 
-__all__ = ["breakpoint", "callback", "log", "print"]
+__all__ = ["breakpoint", "callback", "log", "print", "visualize_array_sharding", "visualize_sharding"]
 _logger = logging.getLogger("minijax.debug")
 
 
@@ -195,3 +197,112 @@ def breakpoint(*, backend: Any = None, filter_frames: bool = True, num_frames: i
     values = {**{name: x for name, x in frame.f_locals.items() if not name.startswith("__")}, **kwargs}
     stop = backend if callable(backend) else open_debugger
     callback(functools.partial(stop, line=at_line()), values, ordered=ordered)
+
+
+# ---- where arrays lie ----
+
+def visualize_array_sharding(arr: Any, **style: Any) -> None:
+    """Draw which device holds which block of an array of at most two axes.
+
+    Args:
+        arr: an array; under `jit` the compiler decides later where values lie, so they cannot be drawn.
+        **style: as in `visualize_sharding`.
+
+    Raises `MinijaxTypeError` for a traced value and for what lies on no device.
+
+    >>> import minijax
+    >>> visualize_array_sharding(minijax.numpy.zeros((8, 2)))
+    ┌───┐
+    │ 0 │
+    └───┘
+    [8,2] in one block, on the cpu device 0
+    """
+    value = arr.concrete() if isinstance(arr, Tracer) else arr
+    if value is None:
+        raise MinijaxTypeError(f"debug.visualize_array_sharding: the array is traced ({arr.type}){at_line()}, and "
+                               "where it lies is known when the compiled program runs. Draw the program's argument or "
+                               "result; or debug.visualize_sharding(x.shape, sharding).")
+    sharding = getattr(value, "sharding", None)
+    if sharding is None:
+        raise MinijaxTypeError(f"debug.visualize_array_sharding: a value of type {type(value).__name__} lies on no "
+                               f"device{at_line()}. Put it on one with device_put.")
+    visualize_sharding(value.shape, sharding, **style)
+
+
+def visualize_sharding(shape: Sequence[int], sharding: Any, *, use_color: bool = True, scale: float = 1.0,
+                       min_width: int = 9, max_width: int = 80, color_map: Any = None) -> None:
+    """Draw which device would hold which block of an array of this shape, of at most two axes.
+
+    Args:
+        shape: of the whole array; an array of one axis is drawn as a row.
+        sharding: where it is to lie.
+        use_color, scale, min_width, max_width, color_map: taken as JAX takes them; the picture is plain text.
+
+    A block that several devices hold shows all their numbers.  Raises `MinijaxTypeError` for what is no sharding and
+    `MinijaxValueError` for a shape that has more axes or that the sharding does not fit.
+
+    >>> import minijax
+    >>> from minijax.sharding import NamedSharding, P
+    >>> visualize_sharding((6,), NamedSharding(minijax.make_mesh((1,), ("x",)), P("x")))
+    ┌───┐
+    │ 0 │
+    └───┘
+    [6] in one block, on the cpu device 0
+    """
+    builtins.print(sharding_picture(tuple(shape), sharding))
+
+
+def sharding_picture(shape: tuple[int, ...], sharding: Any) -> str:
+    """The blocks of an array as a table of device numbers, and a caption with their sizes."""
+    blocks = blocks_of(shape, sharding)
+    rows, columns = [sorted({block[axis] for block in blocks}) for axis in range(2)]
+    texts = {block: ",".join(map(str, sorted(d.id for d in devices))) for block, devices in blocks.items()}
+    table = [[texts.get((row, column), "") for column in columns] for row in rows]
+    devices = [d for holders in blocks.values() for d in holders]
+    return f"{drawn_table(table)}\n{caption(shape, list(blocks), devices)}"
+
+
+Block = tuple[tuple[int, int], tuple[int, int]]
+
+
+def blocks_of(shape: tuple[int, ...], sharding: Any) -> dict[Block, list[Any]]:
+    """The devices that hold each block, which is the start and the end of its rows and its columns."""
+    if not hasattr(sharding, "devices_indices_map"):
+        raise MinijaxTypeError(f"debug.visualize_sharding: {sharding!r} of type {type(sharding).__name__} is no "
+                               f"sharding{at_line()}. Pass NamedSharding(mesh, P('x', None)), or x.sharding.")
+    if len(shape) > 2:
+        raise MinijaxValueError(f"debug.visualize_sharding: an array of shape {shape} has {len(shape)} axes"
+                                f"{at_line()}, and a picture has two. Draw a slice of it with at most two.")
+    try:
+        placed = sharding.devices_indices_map(shape)
+    except (ValueError, IndexError) as error:
+        raise MinijaxValueError(f"debug.visualize_sharding: an array of shape {shape} cannot lie in {sharding}"
+                                f"{at_line()}: {error}") from None
+    blocks: dict[Block, list[Any]] = {}
+    for device, index in placed.items():
+        ends = [part.indices(size)[:2] for part, size in zip(index, shape, strict=True)]
+        row, column = [(0, 1)] * (2 - len(ends)) + ends
+        blocks.setdefault((row, column), []).append(device)
+    return blocks
+
+
+def drawn_table(rows: Sequence[Sequence[str]]) -> str:
+    """Texts in boxes of one width."""
+    width = max(len(text) for row in rows for text in row)
+    bar = "─" * (width + 2)
+    top, middle, bottom = [left + crossing.join([bar] * len(rows[0])) + right
+                           for left, crossing, right in ("┌┬┐", "├┼┤", "└┴┘")]
+    lines = ["│" + "│".join(f" {text:^{width}} " for text in row) + "│" for row in rows]
+    return "\n".join([top, f"\n{middle}\n".join(lines), bottom])
+
+
+def caption(shape: tuple[int, ...], blocks: Sequence[Block], devices: Sequence[Any]) -> str:
+    """The size of the whole and of its blocks, and the devices."""
+    def text(sizes: Sequence[int]) -> str:
+        return f"[{','.join(map(str, sizes))}]"
+
+    sizes = sorted({tuple([stop - start for start, stop in block])[2 - len(shape):] for block in blocks}, reverse=True)
+    cut = "one block" if len(blocks) == 1 else f"{len(blocks)} blocks of {' and '.join(map(text, sizes))}"
+    ids, platform = sorted(d.id for d in devices), devices[0].platform
+    where = f"{platform} device {ids[0]}" if len(ids) == 1 else f"{len(ids)} {platform} devices"
+    return f"{text(shape)} in {cut}, on the {where}"

@@ -3,10 +3,12 @@
 import json
 import re
 
+import jax
 import pytest
 
+import minijax
 from benchmarks import __main__ as command
-from benchmarks import hlo, rows_run, table, timing
+from benchmarks import hlo, rows_devices, rows_run, table, timing
 from benchmarks.rows import ROWS, Result, clock_text, judge, select
 
 
@@ -173,6 +175,33 @@ def test_a_row_that_fails_does_not_hide_the_others(monkeypatch, capsys):
     assert command.main(["--quick"]) == 1
     printed = capsys.readouterr()
     assert "broken: FAILED: RuntimeError: no such op" in printed.err and "eager sin" in printed.out
+
+
+def test_a_row_of_many_devices_gets_a_process_that_has_them(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")
+    (many,) = select(r"^make_jaxpr\(pmap\(grad\)\)")
+    assert not many.at_home
+    (result,) = command.measured(many, timing.QUICK)
+    assert result.name == many.name and result.ours > 0 and result.theirs > 0 and result.target == "<= 0.4 x"
+
+
+def test_rows_of_many_devices_are_measured_here_if_it_has_them(monkeypatch):
+    many = [row for row in ROWS if row.environment]
+    assert len(many) == 5 and all("pmap" in row.name for row in many)
+    for name, value in rows_devices.DEVICES.items():
+        monkeypatch.setenv(name, value)
+    assert all(row.at_home for row in ROWS)
+
+
+def test_a_process_that_fails_is_told(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")
+    row = command.Row("no row has this name", lambda effort: [], environment=rows_devices.DEVICES)
+    with pytest.raises(RuntimeError, match="'no row has this name' in a process of its own"):
+        command.measured(row, timing.QUICK)
+
+
+def test_a_train_step_on_devices_is_the_same_program():
+    assert hlo.same(rows_devices.train_hlo(minijax), rows_devices.train_hlo(jax))
 
 
 def test_no_row_of_that_name_is_an_error():

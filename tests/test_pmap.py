@@ -7,6 +7,7 @@ import pytest
 import minijax
 import minijax.numpy as jnp
 from minijax import config, lax
+from minijax.interop.pieces import placed
 from minijax.sharding import NamedSharding, P, set_mesh, shard_map, with_sharding_constraint
 
 N = 8
@@ -197,6 +198,25 @@ def test_errors(call, words):
         call()
     for word in words:
         assert word in str(caught.value)
+
+
+def test_arrays_that_lie_where_they_should_are_not_moved(monkeypatch):
+    double, add = minijax.pmap(lambda x: 2 * x), minijax.pmap(lambda x: x + 1)
+    x = double(X)
+    moved = []
+    monkeypatch.setattr("minijax.sharding.blocks.placed", lambda x, where: moved.append(x) or placed(x, where))
+    close(add(double(x)), 4 * X + 1)
+    assert moved == []
+    close(add(X[:2]), X[:2] + 1)
+    assert len(moved) == 1
+
+
+def test_a_shard_map_follows_the_current_mesh():
+    f = minijax.shard_map(lambda x: x + lax.axis_index("x"), in_specs=minijax.sharding.P("x"),
+                          out_specs=minijax.sharding.P("x"))
+    for count in (4, 2, 4):
+        with minijax.set_mesh(minijax.make_mesh((count,), ("x",))):
+            close(f(np.zeros(8, "float32")), np.repeat(np.arange(count, dtype="float32"), 8 // count))
 
 
 # ---- the current mesh ----

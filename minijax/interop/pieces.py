@@ -9,9 +9,7 @@ import jax
 from jax.experimental import multihost_utils
 
 from minijax.interop.processes import asked, values
-from minijax.lowering.meshes import to_jax_mesh, to_partition_spec
 from minijax.lowering.values import bare
-from minijax.ops.meshes import Placement
 from minijax.tracing.array import Array
 
 
@@ -84,12 +82,17 @@ def make_array_from_single_device_arrays(shape: Sequence[int], sharding: Any, ar
                        values(name, list(arrays)), dtype=dtype))
 
 
-def whole_of_parts(x: Any, placement: Placement) -> Any:
+def placed(x: Any, sharding: jax.sharding.NamedSharding) -> Any:
+    """The device value of a concrete operand, moved to where it is to lie."""
+    return jax.device_put(bare(x), sharding)
+
+
+def whole_of_parts(x: Any, sharding: jax.sharding.NamedSharding) -> Any:
     """The device value over the devices of several processes, of which a concrete operand is this one's part."""
-    value, mesh = bare(x), to_jax_mesh(placement.mesh)
+    value = bare(x)
     if not hasattr(value, "shape"):  # a Python scalar, the same for all
         return value
-    return multihost_utils.host_local_array_to_global_array(value, mesh, to_partition_spec(placement.spec))
+    return multihost_utils.host_local_array_to_global_array(value, sharding.mesh, sharding.spec)
 
 
 def own_part(x: Array) -> Array:

@@ -14,11 +14,13 @@ from minijax.calls.jit import Traced
 from minijax.calls.shard_map import Specs, shard_map_p
 from minijax.calls.static import JitOptions
 from minijax.config import state
-from minijax.interop.pieces import own_part, whole_of_parts
+from minijax.interop.pieces import own_part, placed, whole_of_parts
 from minijax.interpreters.evaluate import base_trace
+from minijax.lowering.meshes import to_sharding
 from minijax.ops.meshes import DeviceMesh, Placement
 from minijax.tracing.array import Array, typeof
 from minijax.tracing.context import context
+from minijax.util import bounded
 
 
 def bind_blocks(traced: Traced, leaves: Sequence[Any], in_specs: Specs, **params: Any) -> Any:
@@ -28,25 +30,40 @@ def bind_blocks(traced: Traced, leaves: Sequence[Any], in_specs: Specs, **params
     return traced.out_tree.unflatten(outs)
 
 
-def compiled_blocks(mapped: Callable[..., Any], options: JitOptions,
-                    places: Callable[[Callable[..., Any], Any, Any], tuple[Arguments, DeviceMesh, Specs]],
-                    parts: Callable[[], int] = lambda: 1) -> Any:
+def compiled_blocks(mapped: Callable[..., Any], options: JitOptions, transform: str,
+                    places: Callable[[Arguments], tuple[DeviceMesh, Specs]],
+                    setting: Callable[[], Any] = lambda: None, parts: Callable[[], int] = lambda: 1) -> Any:
     """A function that runs `mapped` compiled, on arguments that it puts where `places` says; under a trace as it is.
 
-    Called in one of several `parts`, it takes and returns this process's parts of whole arrays.
+    Where arguments go is remembered for their types and the `setting()` of the call.  Called in one of several
+    `parts`, the function takes and returns this process's parts of whole arrays.
     """
     jitted = JittedFunction(mapped, options)
+    remembered: dict[Any, list[Any]] = {}
+
+    def shardings(found: Arguments) -> list[Any]:
+        key = found.tree, len(found.args), found.types(), setting()
+        if key not in remembered:
+            mesh, specs = places(found)
+            bounded(remembered, key, [to_sharding(Placement(mesh, spec)) for spec in specs], 256)
+        return remembered[key]
 
     @boundary
     @functools.wraps(mapped)
     def call(*args: Any, **kwargs: Any) -> Any:
         if context.trace is not base_trace or state.evaluator != "xla" or state.jax_disable_jit:
             return mapped(*args, **kwargs)
-        found, mesh, specs = places(jitted, args, kwargs)
-        parted = parts() > 1
-        place = whole_of_parts if parted else Array.backend.place
-        outs = found.apply_leaves([Array(place(x, Placement(mesh, spec)))
-                                   for x, spec in zip(found.leaves, specs, strict=True)])
-        return pytree.map(own_part, outs) if parted else outs
+        found = options.arguments(transform, jitted, args, kwargs).checked()
+        wanted = list(zip(found.leaves, shardings(found), strict=True))
+        if parts() > 1:
+            return pytree.map(own_part, found.apply_leaves([Array(whole_of_parts(x, where)) for x, where in wanted]))
+        if all([lies_there(x, where) for x, where in wanted]):
+            return jitted(*args, **kwargs)
+        return found.apply_leaves([x if lies_there(x, where) else Array(placed(x, where)) for x, where in wanted])
 
     return call
+
+
+def lies_there(x: Any, sharding: Any) -> bool:
+    """Whether a leaf is an array that need not be moved."""
+    return isinstance(x, Array) and getattr(x.value, "sharding", None) == sharding

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,7 +26,7 @@ from minijax.ops.structural import squeeze
 from minijax.sharding.blocks import bind_blocks, compiled_blocks
 from minijax.tracing.context import Trace, context
 
-_unnamed = itertools.count()
+UNNAMED = "_devices"  # one name for all: what one `pmap` returns lies where the next one takes it
 
 
 @boundary
@@ -53,21 +52,20 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
     """
     check_callable("pmap", fun)
     in_axes, out_axes = (tuple(axes) if isinstance(axes, list) else axes for axes in (in_axes, out_axes))
-    name = f"devices_{next(_unnamed)}" if axis_name is None else axis_name
+    name = UNNAMED if axis_name is None else axis_name
     options = JitOptions.of(fun, static_broadcasted_argnums, donate_argnums=donate_argnums)
 
-    def prepared(function: Any, args: Any, kwargs: Any,
-                 parts: int = 1) -> tuple[Arguments, list[int | None], DeviceMesh]:
-        call = options.arguments("pmap", function, args, kwargs).checked()
+    def prepared(call: Arguments, parts: int = 1) -> tuple[list[int | None], DeviceMesh]:
         axes = argument_axes(call, in_axes)
         size = batch_size(call, axes, axis_size and axis_size // parts) * parts
-        return call, axes, device_row(call.who, name, size, devices, backend)
+        return axes, device_row(call.who, name, size, devices, backend)
 
     @functools.wraps(fun)
     def mapped(*args: Any, **kwargs: Any) -> Any:
         if inside_devices(context.trace):
             return vmap(fun, in_axes, out_axes, axis_name, axis_size)(*args, **kwargs)
-        call, axes, mesh = prepared(fun, args, kwargs)
+        call = options.arguments("pmap", fun, args, kwargs).checked()
+        axes, mesh = prepared(call)
         types = tuple([t if axis is None else unbatched_type(t, axis)
                        for t, axis in zip(call.types(), axes, strict=True)])
         with on_devices(mesh, mesh.names, False):
@@ -80,14 +78,14 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
                            in_specs=row_specs(name, call.types(), axes),
                            out_specs=row_specs(name, program.out_types, out))
 
-    def places(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Arguments, DeviceMesh, Specs]:
-        call, axes, mesh = prepared(function, args, kwargs, parts())
-        return call, mesh, row_specs(name, call.types(), axes)
+    def places(call: Arguments) -> tuple[DeviceMesh, Specs]:
+        axes, mesh = prepared(call, parts())
+        return mesh, row_specs(name, call.types(), axes)
 
     def parts() -> int:
         return process_count(devices, backend)
 
-    return compiled_blocks(mapped, options, places, parts)
+    return compiled_blocks(mapped, options, "pmap", places, parts=parts)
 
 
 def inside_devices(trace: Trace | None) -> bool:

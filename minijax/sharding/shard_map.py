@@ -11,9 +11,10 @@ from minijax.api.boundary import boundary
 from minijax.calls.arguments import Arguments
 from minijax.calls.jit import Traced, trace_cache
 from minijax.calls.names import leaf_names
-from minijax.calls.shard_map import block_type
+from minijax.calls.shard_map import Specs, block_type
 from minijax.calls.static import JitOptions
 from minijax.errors import MinijaxValueError
+from minijax.interop.sharding import current_mesh
 from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.parallel import on_devices
 from minijax.interpreters.stage import stage
@@ -62,28 +63,31 @@ def shard_map(f: Callable[..., Any] | None = None, /, *, out_specs: Any, in_spec
     def mapped(*args: Any) -> Any:
         return on_blocks(f, args, in_specs, out_specs, mesh, axis_names, check_vma)
 
-    def places(function: Any, args: Any, kwargs: Any) -> Any:
-        return prepared(function, args, in_specs, mesh, False)[:3]
+    def places(call: Arguments) -> tuple[DeviceMesh, Specs]:
+        return prepared(call, in_specs, mesh, False)[:2]
 
-    return compiled_blocks(mapped, JitOptions.of(mapped), places)
+    def setting() -> Any:
+        return current_mesh() if mesh is None else None
+
+    return compiled_blocks(mapped, JitOptions.of(mapped), "shard_map", places, setting)
 
 
-def prepared(f: Any, args: Sequence[Any], in_specs: Any, mesh: Any,
-             tracked: bool) -> tuple[Arguments, DeviceMesh, tuple[Spec, ...], tuple[ArrayType, ...]]:
-    """A call, its mesh, and the specs and the types of the blocks of its leaves."""
-    call = Arguments("shard_map", f, args).checked()
+def prepared(call: Arguments, in_specs: Any, mesh: Any,
+             tracked: bool) -> tuple[DeviceMesh, tuple[Spec, ...], tuple[ArrayType, ...]]:
+    """The mesh of a call, and the specs and the types of the blocks of its leaves."""
     plain, names, types = device_mesh(call.who, mesh), call.names(), call.types()
     given = tuple(in_specs) if isinstance(in_specs, list) else in_specs
-    specs = flat_specs(call.who, "in_specs", given, "arguments", tuple(args), names, types, plain)
+    specs = flat_specs(call.who, "in_specs", given, "arguments", tuple(call.args), names, types, plain)
     blocks = [block_type(f"{call.who}: {name}", t, spec, plain, tracked)
               for name, t, spec in zip(names, types, specs, strict=True)]
-    return call, plain, specs, tuple(blocks)
+    return plain, specs, tuple(blocks)
 
 
 def on_blocks(f: Any, args: Sequence[Any], in_specs: Any, out_specs: Any, mesh: Any, axis_names: Set[Any],
               tracked: bool) -> Any:
     """Trace the function at the types of its blocks, and bind the op."""
-    call, plain, ins, types = prepared(f, args, in_specs, mesh, tracked)
+    call = Arguments("shard_map", f, args).checked()
+    plain, ins, types = prepared(call, in_specs, mesh, tracked)
     axes = mapped_axes(call.who, plain, axis_names)
     with on_devices(plain, axes, tracked):
         traced = trace_cache(f).get(call, types)
