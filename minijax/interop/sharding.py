@@ -34,6 +34,8 @@ def make_mesh(axis_shapes: Sequence[int], axis_names: Sequence[Any], axis_types:
     if len(shapes) != len(names):
         raise MinijaxValueError(f"make_mesh: {len(shapes)} sizes {shapes} and {len(names)} names {names}. "
                                 "Give one name for each size.")
+    if len({*names}) < len(names):
+        raise MinijaxValueError(f"make_mesh: the names {names} are not all different. Give each axis its own.")
     if any(kind is not AxisType.Auto for kind in axis_types or ()):
         raise MinijaxTypeError(f"make_mesh: axis_types {axis_types} are not all AxisType.Auto. minijax's types carry "
                                "no shardings: leave axis_types out.")

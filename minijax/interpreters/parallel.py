@@ -24,11 +24,12 @@ from minijax.tracing.context import MappedAxis, Trace, context, running
 class DeviceTrace(Trace):
     """What is traced inside runs on each device of a mesh; ops are the parent's turn."""
 
-    __slots__ = ("mapped",)
+    __slots__ = ("mesh", "mapped")
     name = "shard_map"
 
-    def __init__(self, parent: Trace, mapped: tuple[MappedAxis, ...]) -> None:
+    def __init__(self, parent: Trace, mesh: DeviceMesh, mapped: tuple[MappedAxis, ...]) -> None:
         super().__init__(parent)
+        self.mesh = mesh
         self.mapped = mapped
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
@@ -42,7 +43,15 @@ class DeviceTrace(Trace):
 
 def on_devices(mesh: DeviceMesh, names: Sequence[Any], tracked: bool) -> running:
     """Context manager: programs traced inside run on each device along the axes `names` of a mesh."""
-    return running(DeviceTrace(context.trace, tuple([MappedAxis(name, mesh.sizes[name], tracked) for name in names])))
+    mapped = tuple([MappedAxis(name, mesh.sizes[name], tracked) for name in names])
+    return running(DeviceTrace(context.trace, mesh, mapped))
+
+
+def mesh_around(trace: Trace | None) -> DeviceMesh | None:
+    """The mesh on whose devices what is traced runs; None if it is none's."""
+    while trace is not None and not isinstance(trace, DeviceTrace):
+        trace = trace.parent
+    return trace and trace.mesh
 
 
 def run_stacked(jaxpr: Jaxpr, arrays: Sequence[np.ndarray], mesh: DeviceMesh, names: Sequence[Any],

@@ -8,7 +8,8 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
+from jax.sharding import (AxisType, Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding,
+                          get_abstract_mesh)
 
 from minijax.calls.shard_map import shard_map_p
 from minijax.config import state
@@ -83,7 +84,8 @@ def evaluate(op: Op, args: Sequence[Any], params: dict[str, Any]) -> tuple[Any, 
 def shard_map(*values: Any, jaxpr: Jaxpr, mesh: DeviceMesh, axis_names: tuple[Any, ...], in_specs: tuple[Spec, ...],
               out_specs: tuple[Spec, ...], tracked: bool) -> tuple[Any, ...]:
     """The lowering rule.  JAX's own check of what varies is off: ours has been made, and it refuses less."""
-    mapped = jax.shard_map(lambda *blocks: tuple(emit(jaxpr, blocks)), mesh=to_jax_mesh(mesh),
+    inside = AxisType.Manual in get_abstract_mesh().axis_types  # of another one, on the same mesh
+    mapped = jax.shard_map(lambda *blocks: tuple(emit(jaxpr, blocks)), mesh=None if inside else to_jax_mesh(mesh),
                            in_specs=tuple(map(to_partition_spec, in_specs)), axis_names={*axis_names},
                            out_specs=tuple(map(to_partition_spec, out_specs)), check_vma=False)
     return tuple(mapped(*values))
