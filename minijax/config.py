@@ -29,15 +29,16 @@ class State(threading.local):
     jax_default_matmul_precision: str | None = None
     evaluator = "numpy"
     check = False
-    token: object = ("numpy", False, False, "standard", "allow", None, False)
+    mesh: Any = None  # the current one of devices, of `set_mesh`
+    token: object = ("numpy", False, False, "standard", "allow", None, False, None)
 
 
 state = State()
 
 # Settings that change what a traced or compiled program is.
 _MEANING = ("evaluator", "jax_enable_x64", "jax_disable_jit", "jax_numpy_dtype_promotion",
-            "jax_numpy_rank_promotion", "jax_default_matmul_precision", "jax_debug_nans")
-_NAMES = (*_MEANING, "check")
+            "jax_numpy_rank_promotion", "jax_default_matmul_precision", "jax_debug_nans", "mesh")
+_NAMES = (*_MEANING[:-1], "check")
 _CHOICES = {
     "jax_numpy_dtype_promotion": ("standard", "strict"),
     "jax_numpy_rank_promotion": ("allow", "warn", "raise"),
@@ -91,6 +92,12 @@ def override(name: str, value: Any) -> Iterator[None]:
     finally:
         delattr(state, name) if before is missing else setattr(state, name, before)
         _changed(state, name)
+
+
+def use_mesh(mesh: Any) -> None:
+    """Make a mesh the current one of this thread; None makes it none."""
+    state.mesh = mesh
+    _changed(state, "mesh")
 
 
 def on_change(listener: Callable[[str, Any], None]) -> None:

@@ -80,7 +80,7 @@ def device_get(x: Any) -> Any:
 
 def block_until_ready(x: Any) -> Any:
     """Wait until every array of a pytree is computed; returns the pytree."""
-    Array.backend.wait([leaf.value for leaf in pytree.leaves(x) if type(leaf) is Array])
+    runtime.wait([leaf.value for leaf in pytree.leaves(x) if type(leaf) is Array])
     return x
 
 

@@ -16,6 +16,7 @@ process_index = jax.process_index
 process_count = jax.process_count
 process_indices = jax.process_indices
 effects_barrier = jax.effects_barrier
+wait = jax.block_until_ready
 
 
 def abstract(x: Any) -> Any:

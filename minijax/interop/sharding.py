@@ -10,8 +10,9 @@ from typing import Any
 
 import jax
 from jax.sharding import (AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding,
-                          get_abstract_mesh, get_mesh, set_mesh)
+                          get_abstract_mesh, get_mesh)
 
+from minijax.config import state, use_mesh
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.ops.meshes import DeviceMesh, Placement, Spec
 from minijax.util import size_of
@@ -34,6 +35,8 @@ def make_mesh(axis_shapes: Sequence[int], axis_names: Sequence[Any], axis_types:
     if len(shapes) != len(names):
         raise MinijaxValueError(f"make_mesh: {len(shapes)} sizes {shapes} and {len(names)} names {names}. "
                                 "Give one name for each size.")
+    if len({*names}) < len(names):
+        raise MinijaxValueError(f"make_mesh: the names {names} are not all different. Give each axis its own.")
     if any(kind is not AxisType.Auto for kind in axis_types or ()):
         raise MinijaxTypeError(f"make_mesh: axis_types {axis_types} are not all AxisType.Auto. minijax's types carry "
                                "no shardings: leave axis_types out.")
@@ -44,9 +47,34 @@ def make_mesh(axis_shapes: Sequence[int], axis_names: Sequence[Any], axis_types:
     return jax.make_mesh(shapes, names, (AxisType.Auto,) * len(shapes), devices=found[: size_of(shapes)])
 
 
+class set_mesh:
+    """Make a mesh the current one, for JAX too: within a `with` block, or from here on.
+
+    >>> with set_mesh(make_mesh((1,), ("i",))):
+    ...     get_mesh().axis_names
+    ('i',)
+    """
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._before, self._in_jax = state.mesh, jax.sharding.set_mesh(mesh)
+        use_mesh(mesh)
+
+    def __enter__(self) -> None:
+        self._in_jax.__enter__()
+
+    def __exit__(self, *exception: Any) -> None:
+        self._in_jax.__exit__(*exception)
+        use_mesh(self._before)
+
+
 def current_mesh() -> Any:
-    """The mesh that `set_mesh` or `with mesh:` made current; None if there is none."""
-    mesh = get_mesh()
+    """The mesh that `set_mesh` made current, or JAX's; None if there is none."""
+    if state.mesh is not None:
+        return state.mesh
+    try:
+        mesh = get_mesh()
+    except ValueError:  # while JAX traces, it knows no more than the axes
+        mesh = get_abstract_mesh()
     return None if mesh is None or mesh.empty else mesh
 
 

@@ -24,12 +24,13 @@ from minijax.tracing.context import MappedAxis, Trace, context, running
 class DeviceTrace(Trace):
     """What is traced inside runs on each device of a mesh; ops are the parent's turn."""
 
-    __slots__ = ("mapped",)
+    __slots__ = ("mesh", "mapped")
     name = "shard_map"
 
-    def __init__(self, parent: Trace, mapped: tuple[MappedAxis, ...]) -> None:
+    def __init__(self, parent: Trace, mesh: DeviceMesh, axis_names: Sequence[Any], tracked: bool) -> None:
         super().__init__(parent)
-        self.mapped = mapped
+        self.mesh = mesh
+        self.mapped = tuple([MappedAxis(name, mesh.sizes[name], tracked) for name in axis_names])
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
         """Leave it to the parent."""
@@ -42,15 +43,13 @@ class DeviceTrace(Trace):
 
 def on_devices(mesh: DeviceMesh, axis_names: Sequence[Any], tracked: bool) -> running:
     """Context manager: programs traced inside run on each device along these axes of a mesh."""
-    axes = tuple([MappedAxis(name, mesh.sizes[name], tracked) for name in axis_names])
-    return running(DeviceTrace(context.trace, axes))
+    return running(DeviceTrace(context.trace, mesh, axis_names, tracked))
 
 
 def run_stacked(jaxpr: Jaxpr, arrays: Sequence[np.ndarray], mesh: DeviceMesh, names: Sequence[Any],
                 in_specs: Sequence[Spec], out_specs: Sequence[Spec]) -> list[np.ndarray]:
     """The results of running the program on every device, with NumPy, one after the other."""
-    program, count = jaxpr, len(jaxpr.outvars)
-    in_batches, out_batches = [[] for _ in in_specs], [[] for _ in range(count)]  # names of the axes in front
+    program, in_batches, out_batches = jaxpr, [[] for _ in in_specs], [[] for _ in out_specs]  # names of axes in front
     for name in reversed(names):
         axes = tuple([0 if name in names_in(spec) else None for spec in in_specs])
         program, batched = batch_program(program, NamedSize.of(mesh.sizes[name], name), axes)

@@ -12,7 +12,6 @@ from minijax.errors import DistributedError
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
 from minijax.lowering.compile import compile_function
-from minijax.lowering.meshes import put
 from minijax.lowering.trees import is_array
 from minijax.lowering.values import bare
 from minijax.tracing.backend import Backend
@@ -23,9 +22,7 @@ class XlaBackend(Backend):
     """Answers for `jax.Array`, JAX's tracers, and NumPy arrays."""
 
     default_backend = staticmethod(jax.default_backend)
-    wait = staticmethod(jax.block_until_ready)
     compile = staticmethod(compile_function)
-    place = staticmethod(put)
 
     def __init__(self) -> None:
         self.types: dict[Any, ArrayType] = {}  # by JAX's own type; one entry for each type ever seen

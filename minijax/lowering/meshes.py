@@ -32,8 +32,8 @@ def to_jax_mesh(mesh: DeviceMesh) -> Mesh:
                                 "over fewer, or start with more (XLA_FLAGS=--xla_force_host_platform_device_count="
                                 f"{count} makes so many of a CPU).")
     chosen = [there[n] for n in mesh.devices] or list(there.values())[:count]
-    sizes = [size for _, size in mesh.axes]
-    return Mesh(np.array(chosen).reshape(sizes), mesh.names, axis_types=(AxisType.Auto,) * len(sizes))
+    grid = np.array(chosen).reshape(list(mesh.sizes.values()))
+    return Mesh(grid, mesh.names, axis_types=(AxisType.Auto,) * grid.ndim)
 
 
 def to_partition_spec(spec: Spec) -> PartitionSpec:
@@ -83,7 +83,8 @@ def evaluate(op: Op, args: Sequence[Any], params: dict[str, Any]) -> tuple[Any, 
 def shard_map(*values: Any, jaxpr: Jaxpr, mesh: DeviceMesh, axis_names: tuple[Any, ...], in_specs: tuple[Spec, ...],
               out_specs: tuple[Spec, ...], tracked: bool) -> tuple[Any, ...]:
     """The lowering rule.  JAX's own check of what varies is off: ours has been made, and it refuses less."""
-    mapped = jax.shard_map(lambda *blocks: tuple(emit(jaxpr, blocks)), mesh=to_jax_mesh(mesh),
+    inside = AxisType.Manual in jax.sharding.get_abstract_mesh().axis_types  # of another one, on the same mesh
+    mapped = jax.shard_map(lambda *blocks: tuple(emit(jaxpr, blocks)), mesh=None if inside else to_jax_mesh(mesh),
                            in_specs=tuple(map(to_partition_spec, in_specs)), axis_names={*axis_names},
                            out_specs=tuple(map(to_partition_spec, out_specs)), check_vma=False)
     return tuple(mapped(*values))

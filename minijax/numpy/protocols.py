@@ -95,8 +95,9 @@ def _rebuild(array: np.ndarray, weak: bool) -> Array:
 
 def _block_until_ready(self: Any) -> Any:
     """Wait until the array is computed; returns the array."""
-    if not isinstance(self, Tracer):
-        Array.backend.wait(self.value)
+    wait = None if isinstance(self, Tracer) else getattr(self.value, "block_until_ready", None)
+    if wait is not None:  # NumPy's are always computed
+        wait()
     return self
 
 

@@ -16,11 +16,19 @@ from minijax.calls.static import JitOptions
 from minijax.config import state
 from minijax.interop.pieces import own_part, placed, whole_of_parts
 from minijax.interpreters.evaluate import base_trace
+from minijax.interpreters.parallel import DeviceTrace
 from minijax.lowering.meshes import to_sharding
 from minijax.ops.meshes import DeviceMesh, Placement
 from minijax.tracing.array import Array, typeof
-from minijax.tracing.context import context
+from minijax.tracing.context import Trace, context
 from minijax.util import bounded
+
+
+def mesh_around(trace: Trace | None) -> DeviceMesh | None:
+    """The mesh on whose devices what is traced runs; None if it is none's."""
+    while trace is not None and not isinstance(trace, DeviceTrace):
+        trace = trace.parent
+    return trace and trace.mesh
 
 
 def bind_blocks(traced: Traced, leaves: Sequence[Any], in_specs: Specs, **params: Any) -> Any:

@@ -7,8 +7,11 @@ from typing import Any
 
 from minijax import pytree
 from minijax.api.boundary import boundary
-from minijax.errors import MinijaxTypeError, MinijaxValueError, TreeError
+from minijax.calls.shard_map import block_type
+from minijax.errors import MinijaxTypeError, TreeError
+from minijax.interop.pieces import placed
 from minijax.interop.sharding import PartitionSpec, Sharding, from_sharding
+from minijax.lowering.meshes import to_sharding
 from minijax.ops.meshes import Placement
 from minijax.ops.placement import device_put_p, sharding_constraint_p
 from minijax.sharding.specs import placement
@@ -40,8 +43,9 @@ def device_put(x: Any, device: Any = None, *, src: Any = None, donate: Any = Fal
         if to is None:
             return leaf if isinstance(leaf, Tracer) else Array(Array.backend.put(leaf, None))
         where = placement("device_put", name, to, typeof(leaf).ndim)
+        block_type(f"device_put: {name}", typeof(leaf), where.spec, where.mesh, False)  # names what does not fit
         if not isinstance(leaf, Tracer):
-            return Array(_unequal("device_put", name, leaf, to, lambda: Array.backend.place(leaf, where)))
+            return Array(placed(leaf, to_sharding(where)))
         source = placement("device_put", name, src, leaf.ndim) if src is not None else _place_of(leaf)
         return device_put_p.bind(leaf, placement=where, source=source)[0]
 
@@ -63,8 +67,9 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
     """
     def constrain(name: str, leaf: Any, to: Any) -> Any:
         where = placement("with_sharding_constraint", name, to, typeof(leaf).ndim)
-        return _unequal("with_sharding_constraint", name, leaf, to,
-                        lambda: sharding_constraint_p.bind(leaf, placement=where)[0])
+        if not isinstance(leaf, Tracer):  # a compiled program may pad
+            block_type(f"with_sharding_constraint: {name}", typeof(leaf), where.spec, where.mesh, False)
+        return sharding_constraint_p.bind(leaf, placement=where)[0]
 
     return _mapped("with_sharding_constraint", constrain, x, shardings)
 
@@ -88,16 +93,6 @@ def _place_of(x: Any) -> Placement | None:
     """Where a traced value lies, if that is known."""
     value = x.concrete() if isinstance(x, Tracer) else x
     return from_sharding(getattr(value, "sharding", None), typeof(x).ndim) if value is not None else None
-
-
-def _unequal(who: str, name: str, leaf: Any, to: Any, place: Callable[[], Any]) -> Any:
-    try:
-        return place()
-    except ValueError as error:
-        if isinstance(error, (MinijaxTypeError, MinijaxValueError)):
-            raise
-        raise MinijaxValueError(f"{who}: {name} of type {typeof(leaf)} cannot lie in {to}{at_line()}: {error}"
-                                ) from None
 
 
 Backend.constrain = lambda self, tree, shardings: with_sharding_constraint(tree, shardings)  # type: ignore

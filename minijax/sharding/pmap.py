@@ -17,14 +17,14 @@ from minijax.errors import MinijaxValueError
 from minijax.interop import runtime
 from minijax.interpreters.batch import batched_type, place_axis, unbatched_type
 from minijax.interpreters.evaluate import run_program
-from minijax.interpreters.parallel import DeviceTrace, on_devices
+from minijax.interpreters.parallel import on_devices
 from minijax.interpreters.stage import stage
 from minijax.ir.jaxpr import Jaxpr, kept
 from minijax.ir.types import ArrayType
 from minijax.ops.meshes import DeviceMesh
 from minijax.ops.structural import squeeze
-from minijax.sharding.blocks import bind_blocks, compiled_blocks
-from minijax.tracing.context import Trace, context
+from minijax.sharding.blocks import bind_blocks, compiled_blocks, mesh_around
+from minijax.tracing.context import context
 
 UNNAMED = "_devices"  # one name for all: what one `pmap` returns lies where the next one takes it
 
@@ -62,7 +62,7 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
 
     @functools.wraps(fun)
     def mapped(*args: Any, **kwargs: Any) -> Any:
-        if inside_devices(context.trace):
+        if mesh_around(context.trace) is not None:
             return vmap(fun, in_axes, out_axes, axis_name, axis_size)(*args, **kwargs)
         call = options.arguments("pmap", fun, args, kwargs).checked()
         axes, mesh = prepared(call)
@@ -86,13 +86,6 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
         return process_count(devices, backend)
 
     return compiled_blocks(mapped, options, "pmap", places, parts=parts)
-
-
-def inside_devices(trace: Trace | None) -> bool:
-    """Whether what is traced runs on each device of a mesh already."""
-    while trace is not None and not isinstance(trace, DeviceTrace):
-        trace = trace.parent
-    return trace is not None
 
 
 def device_row(who: str, name: Any, size: int, devices: Sequence[Any] | None, backend: str | None) -> DeviceMesh:

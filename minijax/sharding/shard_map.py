@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
 from minijax.calls.arguments import Arguments
 from minijax.calls.jit import Traced, trace_cache
-from minijax.calls.names import leaf_names
+from minijax.calls.names import function_name, leaf_names
 from minijax.calls.shard_map import Specs, block_type
 from minijax.calls.static import JitOptions
-from minijax.errors import MinijaxValueError
+from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.interop.sharding import current_mesh
 from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.parallel import on_devices
@@ -22,7 +22,7 @@ from minijax.ir.jaxpr import Jaxpr, kept
 from minijax.ir.types import ArrayType
 from minijax.ops.meshes import DeviceMesh, Spec, names_in
 from minijax.ops.parallel import vary
-from minijax.sharding.blocks import bind_blocks, compiled_blocks
+from minijax.sharding.blocks import bind_blocks, compiled_blocks, mesh_around
 from minijax.sharding.specs import device_mesh, flat_specs
 from minijax.tracing.context import context
 from minijax.tracing.source import at_line
@@ -60,11 +60,12 @@ def shard_map(f: Callable[..., Any] | None = None, /, *, out_specs: Any, in_spec
     check_callable("shard_map", f)
 
     @functools.wraps(f)
-    def mapped(*args: Any) -> Any:
+    def mapped(*args: Any, **kwargs: Any) -> Any:
+        check_positional(f, kwargs)
         return on_blocks(f, args, in_specs, out_specs, mesh, axis_names, check_vma)
 
     def places(call: Arguments) -> tuple[DeviceMesh, Specs]:
-        return prepared(call, in_specs, mesh, False)[:2]
+        return prepared(call, in_specs, mesh, axis_names, False)[:2]
 
     def setting() -> Any:
         return current_mesh() if mesh is None else None
@@ -72,27 +73,37 @@ def shard_map(f: Callable[..., Any] | None = None, /, *, out_specs: Any, in_spec
     return compiled_blocks(mapped, JitOptions.of(mapped), "shard_map", places, setting)
 
 
-def prepared(call: Arguments, in_specs: Any, mesh: Any,
-             tracked: bool) -> tuple[DeviceMesh, tuple[Spec, ...], tuple[ArrayType, ...]]:
-    """The mesh of a call, and the specs and the types of the blocks of its leaves."""
+def check_positional(f: Any, kwargs: Mapping[str, Any]) -> None:
+    """Raise `MinijaxTypeError` for arguments given by name, for which there are no specs."""
+    if kwargs:
+        raise MinijaxTypeError(f"shard_map of {function_name(f)}: {', '.join(kwargs)} is given by name{at_line()}. "
+                               "Pass all arguments by position: each has its spec in in_specs.")
+
+
+def prepared(call: Arguments, in_specs: Any, mesh: Any, axis_names: Set[Any],
+             tracked: bool) -> tuple[DeviceMesh, tuple[Spec, ...], tuple[ArrayType, ...], tuple[Any, ...]]:
+    """The mesh of a call, the specs and the types of the blocks of its leaves, and the axes to map over."""
+    check_positional(call.function, call.kwargs)
     plain, names, types = device_mesh(call.who, mesh), call.names(), call.types()
+    axes = mapped_axes(call.who, plain, axis_names)
     given = tuple(in_specs) if isinstance(in_specs, list) else in_specs
     specs = flat_specs(call.who, "in_specs", given, "arguments", tuple(call.args), names, types, plain)
+    check_mapped(call.who, names, specs, axes)
     blocks = [block_type(f"{call.who}: {name}", t, spec, plain, tracked)
               for name, t, spec in zip(names, types, specs, strict=True)]
-    return plain, specs, tuple(blocks)
+    return plain, specs, tuple(blocks), axes
 
 
 def on_blocks(f: Any, args: Sequence[Any], in_specs: Any, out_specs: Any, mesh: Any, axis_names: Set[Any],
               tracked: bool) -> Any:
     """Trace the function at the types of its blocks, and bind the op."""
     call = Arguments("shard_map", f, args).checked()
-    plain, ins, types = prepared(call, in_specs, mesh, tracked)
-    axes = mapped_axes(call.who, plain, axis_names)
+    plain, ins, types, axes = prepared(call, in_specs, mesh, axis_names, tracked)
     with on_devices(plain, axes, tracked):
         traced = trace_cache(f).get(call, types)
         names, tree = leaf_names("result", traced.results()), traced.results()
         outs = flat_specs(call.who, "out_specs", out_specs, "result", tree, names, traced.jaxpr.out_types, plain)
+        check_mapped(call.who, names, outs, axes)
         if tracked:
             check_replication(call.who, names, traced, outs, axes)
         program = varying_results(traced.jaxpr, outs) if tracked else traced.jaxpr
@@ -104,14 +115,28 @@ def mapped_axes(who: str, mesh: DeviceMesh, axis_names: Set[Any]) -> tuple[Any, 
     """The axes to map over, in the mesh's order; none may be mapped already."""
     unknown = set(axis_names) - {*mesh.names}
     if unknown:
-        raise MinijaxValueError(f"{who}: axis_names {sorted(map(repr, unknown))} are not in the mesh{at_line()}, whose "
-                                f"axes are {', '.join(map(repr, mesh.names))}.")
+        raise MinijaxValueError(f"{who}: axis_names has {', '.join(sorted(map(repr, unknown)))}{at_line()}, but the "
+                                f"axes of the mesh are {', '.join(map(repr, mesh.names))}. Name some of these.")
     axes = tuple([name for name in mesh.names if not axis_names or name in axis_names])
     for axis in context.trace.axes():
         if axis.name in axes:
             raise MinijaxValueError(f"{who}: the axis {axis.name!r} is mapped already around this call{at_line()}. "
                                     "Map over other axes of the mesh with axis_names=, or rename one.")
+    around = mesh_around(context.trace)
+    if around is not None and around.axes != mesh.axes:
+        raise MinijaxValueError(f"{who}: the mesh {mesh.sizes} is not that of the call around it, {around.sizes}"
+                                f"{at_line()}, on each of whose devices this runs. Use one mesh with all the axes.")
     return axes
+
+
+def check_mapped(who: str, names: Sequence[str], specs: Sequence[Spec], axes: Sequence[Any]) -> None:
+    """Raise `MinijaxValueError` for a spec that names an axis of the mesh which is not mapped over."""
+    for name, spec in zip(names, specs, strict=True):
+        for axis in names_in(spec):
+            if axis not in axes:
+                raise MinijaxValueError(f"{who}: the spec of {name} names {axis!r}, but axis_names are only "
+                                        f"{', '.join(map(repr, axes))}{at_line()}. Add {axis!r} to axis_names, or "
+                                        "leave it out of the spec: the compiler cuts along it.")
 
 
 def check_replication(who: str, results: Sequence[str], traced: Traced, specs: Sequence[Spec],

@@ -63,9 +63,6 @@ class Backend:
         """The values of a pytree cut along a mesh; sharding/ fills this in."""
         return tree
 
-    def wait(self, values: Any) -> None:
-        """Wait until device values are computed: NumPy's always are."""
-
     def default_backend(self) -> str:
         """The name of the platform."""
         return "numpy"
