@@ -56,7 +56,7 @@ def device_put(x: Any, device: Any = None, *, src: Any = None, donate: Any = Fal
 def with_sharding_constraint(x: Any, shardings: Any) -> Any:
     """`x`, cut along a mesh from here on: a wish to the compiler inside `jit`, `device_put` outside.
 
-    `shardings` is a pytree prefix of shardings, or of `PartitionSpec`s of the current mesh (`set_mesh`).
+    `shardings` is a pytree prefix of shardings, or of `PartitionSpec`s of the current mesh (`set_mesh`); None is no wish.
     Raises `MinijaxTypeError` and `MinijaxValueError` for those that do not fit.
 
     >>> import minijax, numpy as np
@@ -66,6 +66,8 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
     Array([2., 2.], dtype=float32)
     """
     def constrain(name: str, leaf: Any, to: Any) -> Any:
+        if to is None:
+            return leaf
         where = placement("with_sharding_constraint", name, to, typeof(leaf).ndim)
         if not isinstance(leaf, Tracer):  # a compiled program may pad
             block_type(f"with_sharding_constraint: {name}", typeof(leaf), where.spec, where.mesh, False)
