@@ -56,7 +56,7 @@ def device_put(x: Any, device: Any = None, *, src: Any = None, donate: Any = Fal
 def with_sharding_constraint(x: Any, shardings: Any) -> Any:
     """`x`, cut along a mesh from here on: a wish to the compiler inside `jit`, `device_put` outside.
 
-    `shardings` is a pytree prefix of shardings, or of `PartitionSpec`s of the current mesh (`set_mesh`); None is no wish.
+    `shardings` is a pytree prefix of shardings, or of `PartitionSpec`s of the current mesh (`set_mesh`); None is none.
     Raises `MinijaxTypeError` and `MinijaxValueError` for those that do not fit.
 
     >>> import minijax, numpy as np
