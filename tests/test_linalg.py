@@ -173,32 +173,6 @@ def test_only_one_triangle_is_read():
             np.testing.assert_allclose(minijax.jvp(f, (junk,), (POSITIVE,))[0], f(POSITIVE), rtol=1e-4)
 
 
-@pytest.mark.parametrize("lower", [True, False])
-@pytest.mark.parametrize("dtype", [np.float32, np.complex64])
-def test_derivatives_are_those_of_the_triangle_that_is_read(dtype, lower):
-    """Differences of JAX's own values have our derivative; JAX's differs where matrix or tangent is not Hermitian."""
-    x, t = [np.random.default_rng(seed).normal(size=(2, 3, 3)) for seed in (0, 1)]
-    x, t = [(m[0] + 1j * m[1] if dtype is np.complex64 else m[0]).astype(dtype) for m in (x, t)]
-    hermitian, turned = [m + np.conj(m).T for m in (x, t)]
-    step = np.float32(1e-2)
-
-    def eigenvalues(m):
-        return lambda x: m.eigh(x, lower=lower, symmetrize_input=False)[1]
-
-    def factor(m):
-        return lambda x: m.cholesky(x @ np.conj(hermitian).T + 3 * np.eye(3, dtype=dtype), symmetrize_input=False)
-
-    for f, lookups in ((eigenvalues, [(x, t), (hermitian, turned)]), (factor, [(hermitian, t)])):
-        for primal, tangent in lookups:
-            theirs_at, slope = quick(lambda p, d, f=f: jax.jvp(f(theirs), (p,), (d,)))(primal, tangent)
-            ahead, behind = [np.asarray(f(theirs)(primal + sign * step * tangent)) for sign in (1, -1)]
-            with config.override("evaluator", "numpy"):
-                value, mine = minijax.jvp(f(ours), (primal,), (tangent,))
-            np.testing.assert_allclose(mine, (ahead - behind) / (2 * step), rtol=2e-2, atol=2e-2)
-            np.testing.assert_allclose(value, np.asarray(f(theirs)(primal)), rtol=1e-3, atol=1e-3)
-            assert np.allclose(mine, slope, atol=2e-2) == (tangent is turned)
-
-
 def test_derivatives_beyond_those_of_jax():
     r, w = np.triu(A), B[:, 0]
     with config.override("evaluator", "numpy"):

@@ -43,13 +43,9 @@ def _eigh_results(dtype: Any, x: Shape, **params: Any) -> Any:
 
 
 def _eigh_jvp(primals: Any, tangents: Any, *, lower: bool, **params: Any) -> Any:
-    """dw = diag(P) and dV = V (P o F), with P = V^H dX V and F[i, j] = 1 / (w[j] - w[i]).
-
-    X and dX are the Hermitian matrices that the triangle stands for which is read, here and where the value is
-    computed.  (JAX reads the mean of both triangles, and dX as it is: its derivative is not that of its value.)
-    """
+    """dw = diag(P) and dV = V (P o F), with P = V^H dX V and F[i, j] = 1 / (w[j] - w[i])."""
     v, w = eigh_p.bind(mirrored(primals[0], lower), lower=lower, **params)
-    p = product(product(dagger(v), mirrored(tangents[0], lower)), v)
+    p = product(product(dagger(v), tangents[0]), v)
     dv = product(v, mul(p, _as(inverse_gaps(w), v)))
     return (v, w), (dv, diagonal(_real_part(p)))
 
