@@ -125,7 +125,6 @@ def _vary_type(x: ArrayType, *, axis_name: tuple[Any, ...]) -> tuple[ArrayType]:
 
 pvary_p = _collective("pvary", _vary_type, lambda x, size, axis, **params: (x, axis), lambda **params: (params, 0),
                       lambda ct, x, *, axis_name: psum(ct, frozenset(axis_name) - x.type.varying))
-pvary_p.eval = lambda x, *, axis_name: (x,)
 
 
 def vary(x: Any, names: Any) -> Any:
