@@ -202,3 +202,18 @@ def test_errors(call, error, words):
 def test_unknown_axis_of_the_current_mesh():
     with set_mesh(MESH), pytest.raises(MinijaxValueError, match="'q'.*'x', 'y'"):
         device_put(X, P("q"))
+
+
+# ---- jit ----
+
+def test_jit_cuts_arguments_and_results():
+    f = minijax.jit(lambda x, p: {"a": x * p["w"]}, in_shardings=(ROWS, {"w": None}), out_shardings={"a": ROWS})
+    x = np.ones((8, 6), "float32")
+    assert f(x, {"w": 2.0})["a"].sharding == ROWS
+    np.testing.assert_array_equal(minijax.grad(lambda x: jnp.sum(f(x, {"w": 2.0})["a"]))(x), 2 * x)
+    traced = str(minijax.make_jaxpr(lambda x: f(x, {"w": 2.0}))(x))
+    assert traced.count("sharding_constraint") == 2  # None leaves an argument as it is
+    total = minijax.jit(lambda x: jnp.sum(x ** 2), in_shardings=ROWS)
+    value, slope = minijax.value_and_grad(total)(x)
+    assert value == 48 and slope.sharding.is_equivalent_to(ROWS, 2)
+    np.testing.assert_array_equal(minijax.vmap(minijax.jit(lambda x: 2 * x, in_shardings=ROWS))(x[None]), 2 * x[None])

@@ -56,7 +56,7 @@ def device_put(x: Any, device: Any = None, *, src: Any = None, donate: Any = Fal
 def with_sharding_constraint(x: Any, shardings: Any) -> Any:
     """`x`, cut along a mesh from here on: a wish to the compiler inside `jit`, `device_put` outside.
 
-    `shardings` is a pytree prefix of shardings, or of `PartitionSpec`s of the current mesh (`set_mesh`); None is none.
+    `shardings` is a pytree prefix of shardings, or of `PartitionSpec`s of the current mesh (`set_mesh`).
     Raises `MinijaxTypeError` and `MinijaxValueError` for those that do not fit.
 
     >>> import minijax, numpy as np
@@ -65,15 +65,15 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
     >>> minijax.jit(lambda x: with_sharding_constraint(x, rows) * 2)(np.ones(2, "float32"))
     Array([2., 2.], dtype=float32)
     """
-    def constrain(name: str, leaf: Any, to: Any) -> Any:
-        if to is None:
-            return leaf
-        where = placement("with_sharding_constraint", name, to, typeof(leaf).ndim)
-        if not isinstance(leaf, Tracer):  # a compiled program may pad
-            block_type(f"with_sharding_constraint: {name}", typeof(leaf), where.spec, where.mesh, False)
-        return sharding_constraint_p.bind(leaf, placement=where)[0]
+    return _mapped("with_sharding_constraint", constrained, x, shardings)
 
-    return _mapped("with_sharding_constraint", constrain, x, shardings)
+
+def constrained(name: str, leaf: Any, to: Any) -> Any:
+    """A leaf cut along a mesh from here on."""
+    where = placement("with_sharding_constraint", name, to, typeof(leaf).ndim)
+    if not isinstance(leaf, Tracer):  # a compiled program may pad
+        block_type(f"with_sharding_constraint: {name}", typeof(leaf), where.spec, where.mesh, False)
+    return sharding_constraint_p.bind(leaf, placement=where)[0]
 
 
 def _mapped(who: str, put: Callable[..., Any], x: Any, to: Any) -> Any:
@@ -97,4 +97,9 @@ def _place_of(x: Any) -> Placement | None:
     return from_sharding(getattr(value, "sharding", None), typeof(x).ndim) if value is not None else None
 
 
-Backend.constrain = lambda self, tree, shardings: with_sharding_constraint(tree, shardings)  # type: ignore
+def _as_jit_says(self: Backend, tree: Any, shardings: Any) -> Any:
+    """Arguments or results of a jitted function under a trace; None leaves one as it is."""
+    return _mapped("jit", lambda name, leaf, to: leaf if to is None else constrained(name, leaf, to), tree, shardings)
+
+
+Backend.constrain = _as_jit_says  # type: ignore[method-assign]
