@@ -12,6 +12,8 @@ from minijax import config
 
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")  # read when devices are first asked for
 
+collect_ignore = ["tests/process_worker.py"]  # a script, which tests start
+
 hypothesis.settings.register_profile("minijax", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("minijax")
 
