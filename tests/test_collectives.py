@@ -184,6 +184,7 @@ def test_broadcast_from_one():
     (lambda x: lax.pshuffle(x, "i", [0, 0, 1, 2]), MinijaxValueError, "each of the 4 examples once"),
     (lambda x: lax.psum(x, "i", axis_index_groups=[[0, 1], [2]]), MinijaxValueError, "of equal size and name each"),
     (lambda x: lax.psum(x, ("i", "i"), axis_index_groups=[[0, 1], [2, 3]]), MinijaxValueError, "split one axis"),
+    (lambda x: lax.all_gather(x, "i", to="reduced"), MinijaxValueError, "to='reduced'.*Leave it out"),
     (lambda x: lax.all_gather(x, ("i", "k")), UnboundAxisError, "no mapped axis named 'k'"),
 ])
 def test_errors(f, error, text):

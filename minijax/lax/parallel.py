@@ -181,6 +181,9 @@ def all_gather(x: Any, axis_name: Any, *, axis_index_groups: Any = None, axis: i
     Array([[1., 3.],
            [1., 3.]], dtype=float32)
     """
+    if to != "varying":
+        raise MinijaxValueError(f"all_gather: to={to!r}{at_line()} is not known here: results are 'varying'. Leave it "
+                                "out; lax.psum and its like give results that do not vary.")
     names, groups = _names(axis_name), _groups("all_gather", axis_name, axis_index_groups)
 
     def collect(leaf: Any) -> Any:

@@ -58,6 +58,7 @@ def shard_map(f: Callable[..., Any] | None = None, /, *, out_specs: Any, in_spec
         return functools.partial(shard_map, out_specs=out_specs, in_specs=in_specs, mesh=mesh, axis_names=axis_names,
                                  check_vma=check_vma)
     check_callable("shard_map", f)
+    axis_names = frozenset([axis_names]) if isinstance(axis_names, str) else axis_names  # one name, not its letters
 
     @functools.wraps(f)
     def mapped(*args: Any, **kwargs: Any) -> Any:
