@@ -86,8 +86,8 @@ def told_less(kind: str, rule: Rule, name: str, handler: type[Handler], plan: Pl
 
     wrapped = {"jvp": jvp, "fwd": fwd, "bwd": bwd}
     if kind not in wrapped:
-        raise UnhandledEffectError(f"The function {name} has a {kind} rule and effects{at_line()}: what they mean under "
-                                   "the rule is not known. Leave the effects out of the function.")
+        raise UnhandledEffectError(f"The function {name} has a {kind} rule and effects{at_line()}: what they mean "
+                                   "under the rule is not known. Leave the effects out of the function.")
     return wrapped[kind]
 
 

@@ -44,7 +44,8 @@ class InitializedOp(Op):
         return self.effects if init is None else self.effects | init.effects
 
 
-def effect_op(name: str, effect: str, type: Callable[..., Any], answer: str, made: Any = Op, **rules: Any) -> Op:
+def effect_op(name: str, effect: str, type: Callable[..., Any], answer: str, made: Any = Op,
+              **rules: Any) -> Any:
     """An op that a handler answers; without operands it concerns neither derivatives nor batches."""
     def jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> Any:
         outs = op.bind(*primals, **params)
@@ -57,7 +58,7 @@ def effect_op(name: str, effect: str, type: Callable[..., Any], answer: str, mad
         raise MinijaxValueError(by_example(op, params))
 
     op = made(name, type=type, eval=unhandled(name, answer), cost=no_cost, effects=frozenset({effect}),
-            **{"jvp": jvp, "transpose": transpose, "batch": batch, **rules})
+              **{"jvp": jvp, "transpose": transpose, "batch": batch, **rules})
     return op
 
 
@@ -73,7 +74,6 @@ def by_example(op: Op, params: dict[str, Any]) -> str:
 
 
 TRANSFORM = "minijax.haiku.transform or transform_with_state, and call init or apply"
-
 
 
 def _promised(*captured: ArrayType, shape: Any, dtype: Any, **params: Any) -> tuple[ArrayType]:

@@ -275,7 +275,8 @@ def custom_creator(creator: Callable[..., Any], *, params: bool = True,
                    state: bool = False) -> contextlib.AbstractContextManager[None]:
     """Context manager: a function makes parameters, and state if asked.
 
-    `creator(next_creator, shape, dtype, init, context)` returns the initial value, as a rule `next_creator(shape, dtype, init)`; or DO_NOT_STORE.
+    `creator(next_creator, shape, dtype, init, context)` returns the initial value, as a rule
+    `next_creator(shape, dtype, init)`; or DO_NOT_STORE.
 
     >>> import minijax.haiku as hk, minijax.numpy as np
     >>> def f():

@@ -32,7 +32,8 @@ _REQUIRED = object()
 def remat(fun: Callable[..., Any], *, prevent_cse: bool = True, policy: Any = None, static_argnums: Any = (),
           concrete: Any = None) -> Callable[..., Any]:
     """`minijax.checkpoint`; `concrete` is accepted and means nothing."""
-    return checkpoint(fun, prevent_cse=prevent_cse, policy=policy, static_argnums=static_argnums)  # type: ignore[no-any-return]
+    made: Callable[..., Any] = checkpoint(fun, prevent_cse=prevent_cse, policy=policy, static_argnums=static_argnums)
+    return made
 
 
 @boundary
@@ -56,8 +57,8 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, axis_name
     """
     if split_rng is _REQUIRED:
         if vmap.require_split_rng:  # type: ignore[attr-defined]
-            raise MinijaxTypeError(f"hk.vmap: pass split_rng{at_line()}: True if each example is to draw random keys of "
-                                   "its own, False if all draw the same. `hk.vmap.require_split_rng = False` makes "
+            raise MinijaxTypeError(f"hk.vmap: pass split_rng{at_line()}: True if each example is to draw random keys "
+                                   "of its own, False if all draw the same. `hk.vmap.require_split_rng = False` makes "
                                    "False the default.")
         split_rng = False
     if not pytree.leaves(in_axes):

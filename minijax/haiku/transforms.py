@@ -312,5 +312,5 @@ def multi_transform_with_state(f: Callable[[], tuple[Callable[..., Any], Any]]) 
 
 
 def multi_transform(f: Callable[[], tuple[Callable[..., Any], Any]]) -> MultiTransformed:
-    """As `multi_transform_with_state`, without state: `init(rng, *args) -> params`, `apply(params, rng, *args)` in a tree."""
+    """As `multi_transform_with_state`, without state: `init(rng, *args) -> params`, `apply(params, rng, *args)`s."""
     return without_state(multi_transform_with_state(f))  # type: ignore[no-any-return]
