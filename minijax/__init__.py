@@ -19,8 +19,9 @@ _DEVICES = ("block_until_ready", "debug_nans", "default_backend", "device_count"
             "process_index", "process_indices")
 _FLOORS = ("api", "calls", "config", "errors", "interpreters", "ir", "lowering", "ops", "pytree", "tracing", "util")
 _NAMESPACES = ("ad_checkpoint", "checkpoint_policies", "custom_batching", "custom_derivatives", "debug",
-               "distributed", "effects", "experimental", "haiku", "inspect", "interop", "language", "lax", "nn", "numpy", "optimize",
-               "random", "sharding", "taylor", "test_util", "testing", "tree", "tree_util", "typing")
+               "distributed", "effects", "experimental", "haiku", "inspect", "interop", "language", "lax", "nn",
+               "numpy", "optimize", "random", "sharding", "taylor", "test_util", "testing", "tree", "tree_util",
+               "typing")
 _MEMORY = ("checkpoint", "checkpoint_name", "print_saved_residuals", "remat", "saved_residuals")
 _CALLBACKS = ("io_callback", "pure_callback")
 _EFFECTS = ("collect", "perturb", "tap")
@@ -29,7 +30,8 @@ _SHARDING = ("Mesh", "NamedSharding", "P", "device_put", "make_array_from_callba
              "set_mesh", "shard_map")
 _HOMES = {name: home for home, names in (
     ("minijax.ad_checkpoint", _MEMORY), ("minijax.api", _API), ("minijax.callbacks", _CALLBACKS),
-    ("minijax.custom_rules", _CUSTOM), ("minijax.effects", _EFFECTS), ("minijax.derivatives", _DERIVATIVES), ("minijax.hardware", _DEVICES),
+    ("minijax.custom_rules", _CUSTOM), ("minijax.derivatives", _DERIVATIVES), ("minijax.effects", _EFFECTS),
+    ("minijax.hardware", _DEVICES),
     ("minijax.ir", ("Jaxpr",)), ("minijax.language", ("parse",)),
     ("minijax.kinks", ("conventions",)), ("minijax.taylor", ("jet", "laplacian")),
     ("minijax.sharding", _SHARDING),

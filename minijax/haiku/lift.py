@@ -51,8 +51,8 @@ class LiftingModule(Module):
             if not self.allow_reuse and prefix + module in known:
                 raise MinijaxValueError(
                     f"Key '{prefix + module}' already exists in the destination params{at_line()}. To prevent "
-                    "accidental parameter re-use during lift, you can't re-use a parameter already defined in the outer scope; "
-                    "give the lifted function another name, or allow_reuse=True.")
+                    "accidental parameter re-use during lift, you can't re-use a parameter already defined in the "
+                    "outer scope; give the lifted function another name, or allow_reuse=True.")
             for name, value in bundle.items():
                 keep_parameter(frame, prefix + module, name, value)
         for module, bundle in state.items():
