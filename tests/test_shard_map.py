@@ -403,6 +403,7 @@ def test_wrong_transposes_are_caught(op, name, tracked, rule, monkeypatch):
 
 EXPLICIT = jax.make_mesh((2,), ("x",), (jax.sharding.AxisType.Explicit,))
 ROWS = np.ones((3, 2), "float32")
+HERE = "(" + __file__ + ":"  # the line of the call
 
 
 @pytest.mark.parametrize("call, error, words", [
@@ -414,10 +415,10 @@ ROWS = np.ones((3, 2), "float32")
     (lambda: on_mesh(lambda x: x, P("x", "x"))(X), MinijaxValueError, ["argument x", "'x' twice"]),
     (lambda: on_mesh(lambda x: x, CUT, P("x", None, "y"))(X), MinijaxValueError, ["3 axes", "result has 2"]),
     (lambda: on_mesh(lambda x, s: x * s, (CUT, P("x")))(X, 2.0), MinijaxValueError, ["1 axes", "argument s has 0"]),
-    (lambda: on_mesh(lambda p: p, ({"a": CUT},))({"b": X}), TreeError, ["in_specs", "['a']", "['b']"]),
-    (lambda: on_mesh(lambda x: x, (CUT, CUT))(X), TreeError, ["in_specs", "tuple of 2", "tuple of 1"]),
-    (lambda: on_mesh(lambda x: x, CUT, (CUT, CUT))(X), TreeError, ["out_specs", "tuple of 2"]),
-    (lambda: on_mesh(lambda x: x, "x")(X), MinijaxTypeError, ["in_specs", "PartitionSpecs", "'x'"]),
+    (lambda: on_mesh(lambda p: p, ({"a": CUT},))({"b": X}), TreeError, ["in_specs", "['a']", "['b']", HERE]),
+    (lambda: on_mesh(lambda x: x, (CUT, CUT))(X), TreeError, ["in_specs", "tuple of 2", "tuple of 1", HERE]),
+    (lambda: on_mesh(lambda x: x, CUT, (CUT, CUT))(X), TreeError, ["out_specs", "tuple of 2", HERE]),
+    (lambda: on_mesh(lambda x: x, "x")(X), MinijaxTypeError, ["in_specs", "PartitionSpecs", "'x'", HERE]),
     (lambda: on_mesh(lambda x: x, mesh=None)(X), MinijaxValueError, ["no mesh", "make_mesh", "set_mesh"]),
     (lambda: on_mesh(lambda x: x, mesh=3)(X), MinijaxTypeError, ["mesh is 3", "int", "make_mesh"]),
     (lambda: on_mesh(lambda x: x, mesh=EXPLICIT)(X), MinijaxTypeError, ["Explicit", "Auto", "minijax.make_mesh"]),
