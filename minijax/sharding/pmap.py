@@ -44,6 +44,8 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
     With several processes each passes the examples for its own devices, one for each, and gets their results;
     collectives run over the devices of all.  `axis_size` is that of all.
 
+    `pmap(f).lower(x)` is the program as `jit(f).lower(x)` gives it: `.as_text()`, `.compile()`.
+
     Raises `MinijaxValueError` for sizes that differ or exceed the number of devices.
 
     >>> import numpy as np
