@@ -216,6 +216,19 @@ def test_errors(call, words):
         assert word in str(caught.value)
 
 
+@pytest.mark.parametrize("call, words", [
+    (lambda f: f(X[:3]), ["size 6 in all", "2 processes have 8 devices", "one example for each device of this"]),
+    (lambda f: minijax.jit(f)(X[:4]), ["size 4 in all", "make_array_from_process_local_data", "pmap(grad(f))"]),
+    (lambda f: minijax.grad(lambda x: f(x).sum())(X[:4]), ["size 4 in all", "make_array_from_process_local_data"]),
+])
+def test_parts_of_processes(monkeypatch, call, words):
+    monkeypatch.setattr("minijax.interop.runtime.process_count", lambda backend=None: 2)
+    with pytest.raises(minijax.errors.MinijaxValueError) as caught:
+        call(minijax.pmap(lambda x: x * 2))
+    for word in ["(" + __file__ + ":", *words]:
+        assert word in str(caught.value)
+
+
 def test_arrays_that_lie_where_they_should_are_not_moved(monkeypatch):
     double, add = minijax.pmap(lambda x: 2 * x), minijax.pmap(lambda x: x + 1)
     x = double(X)
