@@ -26,7 +26,7 @@ def abstract(x: Any) -> Any:
         return x.value
     if isinstance(x, ArrayType):
         dtype = jax.random.key(0).dtype if dtypes.is_key(x.dtype) else x.dtype
-        return jax.ShapeDtypeStruct(x.shape, dtype, weak_type=x.weak_type)
+        return jax.ShapeDtypeStruct(x.shape, dtype, weak_type=x.weak_type, sharding=getattr(x, "sharding", None))
     return x
 
 
