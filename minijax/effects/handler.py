@@ -139,7 +139,10 @@ def handlers(kind: type[H]) -> Iterator[H]:
 
 def enclosing(kind: type[H]) -> H | None:
     """The innermost handler of a kind that is running here."""
-    return next(handlers(kind), None)
+    trace: Trace | None = context.trace
+    while trace is not None and not isinstance(trace, kind):
+        trace = trace.parent
+    return trace
 
 
 class current:
