@@ -111,13 +111,12 @@ class Frame(StoreHandler):
     def scope(self) -> Any:
         """What a program traced here depends on: the names and types that it finds, and who takes part."""
         if not self.frozen or Frame.outside:
-            return super().scope()  # a program of this frame alone
+            return self.token  # a program of this frame alone
         top = self.scopes[-1]
         path = tuple([(scope.module and module_name(scope.module), scope.method) for scope in self.scopes])
         found = tuple([(name, typeof(value)) for name, value in (*self.params.items(), *self.current.items())])
         keys = None if self.keys is None else typeof(self.keys.internal_state[0])
-        return (path, frozenset(top.counters.items()), found, keys, tuple([stack.get() for stack in hook_stacks]),
-                self.parent.scope())
+        return path, frozenset(top.counters.items()), found, keys, tuple([stack.get() for stack in hook_stacks])
 
     # ---- what there is ----
 

@@ -113,7 +113,8 @@ def get_parameter(name: str, shape: Sequence[int], dtype: Any = None, init: Init
         value = new_parameter(changing_frame("get_parameter"), module, name, context)
     if param_getters.get():
         value = through(param_getters, lambda value: value, context_of(frame, module, name, dtype, shape, init))(value)
-    if value is None or value is DO_NOT_STORE or typeof(value).shape != tuple(shape) or value.dtype != dtype:
+    type = None if value is None or value is DO_NOT_STORE else typeof(value)
+    if type is None or type.shape != tuple(shape) or type.dtype != dtype:
         check(value, context_of(frame, module, name, dtype, shape, init))
     return value
 
