@@ -18,6 +18,7 @@ from minijax.calls.jit import Traced
 from minijax.calls.shard_map import Specs, shard_map_p
 from minijax.calls.static import Frozen, JitOptions
 from minijax.config import state
+from minijax.interop import runtime
 from minijax.interop.pieces import own_part, placed, whole_of_parts
 from minijax.interpreters.evaluate import base_trace
 from minijax.interpreters.parallel import DeviceTrace
@@ -58,7 +59,7 @@ def compiled_blocks(mapped: Callable[..., Any], options: JitOptions, transform: 
         if key not in remembered:
             mesh, specs = places(found)
             shardings = [to_sharding(Placement(mesh, spec)) for spec in specs]
-            bounded(remembered, key, (shardings, jitted if found.kwargs else placing(jitted, found, shardings)), 256)
+            bounded(remembered, key, (shardings, placing(jitted, found, shardings)), 256)
         return remembered[key]
 
     @boundary
@@ -71,7 +72,7 @@ def compiled_blocks(mapped: Callable[..., Any], options: JitOptions, transform: 
         wanted = list(zip(found.leaves, shardings, strict=True))
         if parts() > 1:
             return pytree.map(own_part, found.apply_leaves([Array(whole_of_parts(x, where)) for x, where in wanted]))
-        settled = [lies_there(x, where) or not kwargs and is_cut_by_call(x) for x, where in wanted]
+        settled = [lies_there(x, where) or found.function is not jitted and is_cut_by_call(x) for x, where in wanted]
         if all(settled):
             return found.function(*args, **kwargs)
         return found.apply_leaves([x if stays else Array(placed(x, where))
@@ -94,8 +95,10 @@ def lowered(jitted: JittedFunction, options: JitOptions, transform: str, *args: 
 def placing(jitted: JittedFunction, found: Arguments, shardings: Sequence[Any]) -> JittedFunction:
     """The compiled function for one set of types, which cuts NumPy arrays itself: that takes half the time.
 
-    JAX does so for arguments by position.
+    JAX does so for arguments by position, in a single process; else the function is that for all types.
     """
+    if found.kwargs or runtime.process_count() > 1:
+        return jitted
     wanted, _ = found.tree.unflatten(shardings)
     options = dataclasses.replace(jitted._options, placement=(("in_shardings", Frozen.of(wanted)),))
     return JittedFunction(jitted.__wrapped__, options)
