@@ -180,7 +180,7 @@ def autoencoder(hk):
     class Autoencoder(hk.Module):
         def __init__(self):
             super().__init__()
-            self.encode = hk.Linear(2, **known(hk))
+            self.encode = hk.Linear(2, name="encode", **known(hk))
             self.decode = hk.Deferred(lambda: hk.Linear(self.encode.input_size, **known(hk)))
 
         def __call__(self, x):
