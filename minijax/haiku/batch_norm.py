@@ -7,7 +7,7 @@ from typing import Any
 
 import minijax.numpy as jnp
 from minijax import lax
-from minijax.haiku.conv import get_channel_index
+from minijax.haiku.data_format import get_channel_index
 from minijax.haiku.module import Module
 from minijax.haiku.moving_averages import ExponentialMovingAverage
 from minijax.haiku.refusals import refusal

@@ -11,11 +11,10 @@ from typing import Any
 
 import minijax.numpy as jnp
 from minijax import lax
-from minijax.haiku.conv import get_channel_index
+from minijax.haiku.data_format import get_channel_index
 from minijax.haiku.module import Module
-from minijax.haiku.parameters import get_parameter
 from minijax.haiku.refusals import refusal
-from minijax.haiku.scale_offset import (as_axes, check_given, parameter_shape, positions, prepare, scale_and_offset)
+from minijax.haiku.scale_offset import as_axes, check_given, parameter_shape, positions, prepare, scale_and_offset
 
 __all__ = ["GroupNorm", "InstanceNorm", "LayerNorm", "RMSNorm"]
 

@@ -88,8 +88,10 @@ def scale_and_offset(module: Any, x: Any, shape: tuple[int, ...], scale: Any, of
     """The scale and the offset for inputs `x`, with as many axes as `x`: learned, of this shape, or given, or 1 and 0."""
     if module.create_scale:
         scale = get_parameter("scale", shape, x.dtype, init=module.scale_init)
+    elif scale is None:
+        scale = jnp.ones((), x.dtype)
     if module.create_offset:
         offset = get_parameter("offset", shape, x.dtype, init=module.offset_init)
-    scale, offset = (jnp.asarray(default if value is None else value, None if value is not None else x.dtype)
-                     for value, default in ((scale, 1), (offset, 0)))
-    return lax.broadcast_to_rank(scale, x.ndim), lax.broadcast_to_rank(offset, x.ndim)
+    elif offset is None:
+        offset = jnp.zeros((), x.dtype)
+    return tuple(lax.broadcast_to_rank(jnp.asarray(value), x.ndim) for value in (scale, offset))
