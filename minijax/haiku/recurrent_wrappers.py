@@ -90,8 +90,8 @@ class ResetCore(RNNCore):
 
     def _batch_size(self, inputs: Any, state: Any) -> int | None:
         """The size of the batch axis; None if the state has none."""
-        parts, batched = tree.leaves(state), tree.leaves(self.initial_state(1))
-        if not parts or any(one.shape[1:] != part.shape[1:] for one, part in zip(batched, parts, strict=True)):
+        shapes = [part.shape for part in tree.leaves(state)]
+        if not shapes or shapes == [jnp.shape(part) for part in tree.leaves(self.initial_state(None))]:
             return None
         return jnp.shape(tree.leaves(inputs)[0])[0]
 
