@@ -39,7 +39,7 @@ class BatchNorm(Module):
                  cross_replica_axis: str | Sequence[str] | None = None,
                  cross_replica_axis_index_groups: Sequence[Sequence[int]] | None = None,
                  data_format: str = "channels_last", name: str | None = None):
-        """`decay_rate` is the decay of the averages, `eps` is added to the variance; initializers are `f(shape, dtype)`.
+        """`decay_rate` is that of the averages, `eps` is added to the variance; initializers are `f(shape, dtype)`.
 
         `axis` lists the axes to average over, by default all but the channels', which `data_format` places.
         `cross_replica_axis` names mapped axes (of pmap or vmap) over which a batch extends, and

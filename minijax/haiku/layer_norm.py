@@ -169,6 +169,6 @@ class GroupNorm(Module):
                           "Add an axis: x[None].")
         channels = x.shape[self.channel_index]
         if channels % self.groups:
-            raise refusal(self, "The number of channels must be divisible by the number of groups, was "
-                          f"channels={channels}, groups={self.groups}, for {self.data_format} inputs of shape {x.shape}",
+            raise refusal(self, f"The number of channels must be divisible by the number of groups, was {channels=}, "
+                          f"groups={self.groups}, for {self.data_format} inputs of shape {x.shape}",
                           "Choose groups that divide the channels, or another data_format.")

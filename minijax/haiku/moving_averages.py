@@ -100,7 +100,7 @@ class EMAParamsTree(Module):
 
     def __init__(self, decay: Any, zero_debias: bool = True, warmup_length: int = 0, ignore_regex: str = "",
                  name: str | None = None):
-        """As `ExponentialMovingAverage`; parameters whose path matches `ignore_regex` from its start stay as they are."""
+        """As `ExponentialMovingAverage`; parameters whose path begins with a match of `ignore_regex` stay."""
         super().__init__(name=name)
         self.decay = decay
         self.zero_debias = zero_debias

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import minijax.numpy as jnp
 from minijax import nn
-from minijax.haiku.basic import Linear
+from minijax.haiku.linear import Linear
 from minijax.haiku.conv import ConvND
 from minijax.haiku.initializers import VarianceScaling
 from minijax.haiku.parameters import get_parameter
@@ -67,7 +67,7 @@ class GRU(RNNCore):
 
     def __init__(self, hidden_size: int, w_i_init: Any = None, w_h_init: Any = None, b_init: Any = None,
                  name: str | None = None):
-        """The initializers are `f(shape, dtype)`: by default `VarianceScaling` for the weights, zeros for the biases."""
+        """The initializers are `f(shape, dtype)`: by default `VarianceScaling` for the weights, zeros for biases."""
         super().__init__(name=name)
         self.hidden_size = hidden_size
         self.w_i_init = w_i_init or VarianceScaling()
@@ -244,4 +244,5 @@ def _checked_lstm_state(core: RNNCore, state: Any, size: int) -> LSTMState:
     if not (hasattr(state, "hidden") and hasattr(state, "cell")):
         raise refusal(core, f"the state should be an LSTMState(hidden, cell), got a {type(state).__name__}",
                       "Start from core.initial_state(batch_size).")
-    return LSTMState(*(_checked_state(core, getattr(state, part), size, f"state's {part}") for part in LSTMState._fields))
+    return LSTMState(*(_checked_state(core, getattr(state, part), size, f"state's {part}")
+                       for part in LSTMState._fields))

@@ -85,7 +85,7 @@ def check_given(module: Any, scale: Any, offset: Any) -> None:
 
 
 def scale_and_offset(module: Any, x: Any, shape: tuple[int, ...], scale: Any, offset: Any) -> tuple[Any, Any]:
-    """The scale and the offset for inputs `x`, with as many axes as `x`: learned, of this shape, or given, or 1 and 0."""
+    """The scale and the offset for inputs `x`, of its rank: learned, of this shape, or given, or 1 and 0."""
     if module.create_scale:
         scale = get_parameter("scale", shape, x.dtype, init=module.scale_init)
     elif scale is None:

@@ -86,7 +86,7 @@ class SpectralNorm(Module):
 
 
 class SNParamsTree(Module):
-    """Spectral normalization of every parameter of a network: takes parameters, gives them normalized, in the same tree.
+    """Spectral normalization of every parameter of a network: takes parameters, gives them in the same tree.
 
     State: that of a `SpectralNorm` for each parameter, under its path with `__` for `/`.
 
@@ -99,7 +99,7 @@ class SNParamsTree(Module):
     """
 
     def __init__(self, eps: float = 1e-4, n_steps: int = 1, ignore_regex: str = "", name: str | None = None):
-        """As `SpectralNorm`; parameters whose path matches `ignore_regex` from its start stay as they are."""
+        """As `SpectralNorm`; parameters whose path begins with a match of `ignore_regex` stay."""
         super().__init__(name=name)
         self.eps = eps
         self.n_steps = n_steps

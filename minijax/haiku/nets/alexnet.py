@@ -10,9 +10,9 @@ from typing import Any
 
 import minijax.numpy as jnp
 from minijax import lax, nn
-from minijax.haiku.basic import Linear
+from minijax.haiku.linear import Linear
 from minijax.haiku.conv import Conv2D
-from minijax.haiku.dropout import dropout
+from minijax.haiku.functions import dropout
 from minijax.haiku.initializers import Constant, RandomNormal
 from minijax.haiku.keys import next_rng_key
 from minijax.haiku.module import Module

@@ -1,8 +1,8 @@
 """LeNet-5, the network that read handwritten digits, with the connections, activations and sizes of its paper.
 
 Source: LeCun, Bottou, Bengio, Haffner, "Gradient-Based Learning Applied to Document Recognition", 1998, section II.B
-(layers and table I), appendix A (the activation) and appendix B (initial weights).  One thing differs: logits come from
-a Linear layer, where the paper measures distances to fixed pictures of the characters.
+(layers and table I) and appendix A (the activation and the initial weights).  One thing differs: logits come from a
+Linear layer, where the paper measures distances to fixed pictures of the characters.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 import minijax.numpy as jnp
 from minijax import lax
-from minijax.haiku.basic import Linear
+from minijax.haiku.linear import Linear
 from minijax.haiku.conv import Conv2D
 from minijax.haiku.initializers import RandomUniform
 from minijax.haiku.module import Module
@@ -57,6 +57,12 @@ class Subsampling(Module):
         return squash(4 * avg_pool(inputs, (1, 2, 2, 1), (1, 2, 2, 1), "VALID") * w + b)
 
 
+def _connection_weights(shape: Any, dtype: Any) -> Any:
+    """Weights of the connections of table I, each within the bound of its own unit, which sees 3, 4 or 6 maps."""
+    bounds = [2.4 / (25 * len(maps)) for maps in C3_INPUTS for _ in maps]
+    return jnp.asarray(bounds, dtype) * RandomUniform(-1.0, 1.0)(shape, dtype)
+
+
 class TableConv(Module):
     """A 5x5 convolution of whose connections between channels only those of table I exist.
 
@@ -66,15 +72,10 @@ class TableConv(Module):
     def __call__(self, inputs: Any) -> Any:
         """Images [batch, height, width, 6] to [batch, height - 4, width - 4, 16]."""
         into, out = np.array([(i, o) for o, maps in enumerate(C3_INPUTS) for i in maps]).T
-        w = get_parameter("w", (5, 5, len(into)), inputs.dtype, init=self._initial)
+        w = get_parameter("w", (5, 5, len(into)), inputs.dtype, init=_connection_weights)
         b = get_parameter("b", (len(C3_INPUTS),), inputs.dtype, init=jnp.zeros)
         kernel = jnp.zeros((5, 5, inputs.shape[-1], len(C3_INPUTS)), inputs.dtype).at[:, :, into, out].set(w)
         return lax.conv_general_dilated(inputs, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")) + b
-
-    def _initial(self, shape: Any, dtype: Any) -> Any:
-        """Each weight within the bound of its own unit: maps of C3 see three, four or six maps."""
-        bounds = [2.4 / (25 * len(maps)) for maps in C3_INPUTS for _ in maps]
-        return jnp.asarray(bounds, dtype) * RandomUniform(-1.0, 1.0)(shape, dtype)
 
 
 class LeNet5(Module):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from minijax import nn
-from minijax.haiku.basic import Linear
-from minijax.haiku.dropout import dropout
+from minijax.haiku.linear import Linear
+from minijax.haiku.functions import dropout
 from minijax.haiku.keys import PRNGSequence
 from minijax.haiku.module import Module
 from minijax.haiku.refusals import refusal

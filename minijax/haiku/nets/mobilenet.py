@@ -11,7 +11,7 @@ from typing import Any
 
 import minijax.numpy as jnp
 from minijax import nn
-from minijax.haiku.basic import Linear
+from minijax.haiku.linear import Linear
 from minijax.haiku.batch_norm import BatchNorm
 from minijax.haiku.conv import Conv2D
 from minijax.haiku.depthwise import DepthwiseConv2D

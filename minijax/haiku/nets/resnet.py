@@ -13,7 +13,7 @@ from typing import Any
 
 import minijax.numpy as jnp
 from minijax import nn
-from minijax.haiku.basic import Linear
+from minijax.haiku.linear import Linear
 from minijax.haiku.batch_norm import BatchNorm
 from minijax.haiku.conv import Conv2D
 from minijax.haiku.module import Module
@@ -45,7 +45,7 @@ def _layers(channels: int, stride: int | Sequence[int], bottleneck: bool, config
 
 
 class BlockV1(Module):
-    """A block that normalizes after each convolution; the last scale of a bottleneck starts at 0, the block as identity.
+    """A block that normalizes after each convolution; a bottleneck's last scale starts at 0, so it begins as identity.
 
     Parameters: `~/conv_i` and `~/batchnorm_i`, and of the projection `~/shortcut_conv` and `~/shortcut_batchnorm`.
     """
