@@ -71,7 +71,7 @@ def small_networks(hk, jnp):
         small = dict(blocks_per_group=(1, 1, 1, 2), num_classes=3, channels_per_group=(8, 8, 12, 8),
                      logits_config={"w_init": None}, initial_conv_config={"output_channels": 8, "kernel_shape": 3})
         resnets = [hk.nets.ResNet(**small), hk.nets.ResNet(**small, resnet_v2=True, bn_config={"decay_rate": 0.5}),
-                   hk.nets.ResNet(**small, bottleneck=False, strides=(1, 1, 2, 2), use_projection=(True, False, True, True)),
+                   hk.nets.ResNet(**small, bottleneck=False, strides=(1, 1, 2, 2), use_projection=(1, 0, 1, 1)),
                    hk.nets.ResNet(**small, bottleneck=False, resnet_v2=True, name="last")]
         small = dict(strides=(1, 2), channels=(8, 12), num_classes=3)
         mobiles = [hk.nets.MobileNetV1(**small), hk.nets.MobileNetV1(**small, use_bn=False)]
@@ -179,7 +179,7 @@ def test_a_planted_error_is_found():
 
 MISTAKES = {
     "b_init": (lambda hk: hk.nets.MLP([1], with_bias=False, b_init=mjnp.ones), "b_init must not be set", "MLP 'mlp'"),
-    "no rng": (lambda hk: hk.nets.MLP([1])(vectors, dropout_rate=0.5), "an rng key must be passed", "hk.next_rng_key()"),
+    "no rng": (lambda hk: hk.nets.MLP([1])(vectors, dropout_rate=0.5), "an rng key must be passed", "next_rng_key()"),
     "no rate": (lambda hk: hk.nets.MLP([1])(vectors, rng=hk.next_rng_key()), "only be passed when using dropout"),
     "too early": (lambda hk: hk.nets.MLP([1]).reverse(), "cannot reverse an MLP until it has been called"),
     "groups": (lambda hk: hk.nets.ResNet((1, 1), 10), "`blocks_per_group` must be of length 4 not 2", "'res_net'"),
@@ -188,7 +188,7 @@ MISTAKES = {
                "1 and 13"),
     "decay": (lambda hk: hk.nets.VectorQuantizerEMA(4, 6, 0.25, decay=2.0), "decay must be in range [0, 1], got 2.0"),
     "last axis": (lambda hk: hk.nets.VectorQuantizer(2, 6, 0.25)(vectors, True), "embedding_dim=2, got shape (3, 4)"),
-    "digits": (lambda hk: hk.nets.LeNet5()(images), "LeNet5 takes images of shape [batch, 32, 32, 1], got (2, 32, 32, 3)"),
+    "digits": (lambda hk: hk.nets.LeNet5()(images), "images of shape [batch, 32, 32, 1], got (2, 32, 32, 3)"),
     "pictures": (lambda hk: hk.nets.AlexNet()(images, False), "from 64x64 on, got (2, 32, 32, 3)"),
 }
 

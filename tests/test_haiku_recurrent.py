@@ -40,6 +40,7 @@ def unrolls(hk, jnp):
         deep = hk.DeepRNN([hk.GRU(3), jnp.tanh, hk.VanillaRNN(2), hk.IdentityCore()])
         skips = hk.deep_rnn_with_skip_connections([hk.GRU(3), hk.LSTM(2)])
         reset = hk.ResetCore(deep)
+        of_parts = hk.LSTMState(starts, starts[:, :, None] & (x[:, :, :3] > 0))
         return [
             hk.dynamic_unroll(core, x, first),
             hk.dynamic_unroll(core, swapped, first, time_major=False, reverse=True, unroll=2),
@@ -49,7 +50,7 @@ def unrolls(hk, jnp):
             hk.dynamic_unroll(skips, x, skips.initial_state(3)),
             hk.dynamic_unroll(reset, (x, starts), reset.initial_state(3)),
             hk.dynamic_unroll(reset, (x[:, 0], starts[:, 0]), reset.initial_state(None)),
-            hk.static_unroll(hk.ResetCore(core), (x, hk.LSTMState(starts, starts[:, :, None] & (x[:, :, :3] > 0))), first),
+            hk.static_unroll(hk.ResetCore(core), (x, of_parts), first),
         ]
     return body
 
@@ -71,7 +72,8 @@ def films_of_every_rank(hk, jnp):
     """LSTMs over lines, images and volumes, two steps each."""
     def body(x):
         found = []
-        for core, inputs in ((hk.Conv1DLSTM([5], 2, 3), x[:, :, :, 0, 0]), (hk.Conv2DLSTM([5, 4], 1, [3, 2]), x[..., 0, :]),
+        lines, pictures = x[:, :, :, 0, 0], x[..., 0, :]
+        for core, inputs in ((hk.Conv1DLSTM([5], 2, 3), lines), (hk.Conv2DLSTM([5, 4], 1, [3, 2]), pictures),
                              (hk.Conv3DLSTM([5, 4, 3], 1, 2), x)):
             found.append(hk.static_unroll(core, inputs, core.initial_state(3)))
             found.append(core(inputs[0, 0], core.initial_state(None)))
@@ -110,7 +112,8 @@ def test_dynamic_and_static_unroll_agree():
         return dynamic, static, backwards, hk.dynamic_unroll(core, x[::-1], first)[0][::-1]
 
     model = hk.transform(body)
-    dynamic, static, backwards, reversed_twice = model.apply(model.init(minijax.random.key(0), sequence), None, sequence)
+    params = model.init(minijax.random.key(0), sequence)
+    dynamic, static, backwards, reversed_twice = model.apply(params, None, sequence)
     for one, other in zip(minijax.tree.leaves(dynamic), minijax.tree.leaves(static), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
     np.testing.assert_allclose(backwards, reversed_twice, atol=1e-6)
@@ -132,8 +135,8 @@ def test_a_planted_error_is_found():
 
 
 MISTAKES = {
-    "rank of LSTM": (lambda hk: hk.LSTM(3)(sequence, hk.LSTM(3).initial_state(3)), "LSTM input must be rank-1 or rank-2",
-                     "(5, 3, 4)", "LSTM 'lstm'", "dynamic_unroll"),
+    "rank of LSTM": (lambda hk: hk.LSTM(3)(sequence, hk.LSTM(3).initial_state(3)),
+                     "LSTM input must be rank-1 or rank-2", "(5, 3, 4)", "LSTM 'lstm'", "dynamic_unroll"),
     "rank of GRU": (lambda hk: hk.GRU(3)(1.0, mjnp.zeros(3)), "GRU input must be rank-1 or rank-2, got shape ()"),
     "size of state": (lambda hk: hk.GRU(3)(sequence[0], mjnp.zeros((3, 4))), "size 3, got shape (3, 4)",
                       "core.initial_state(batch_size)"),
@@ -146,10 +149,10 @@ MISTAKES = {
                         "should_reset signal shape (5,) is not compatible with state shape (3, 3)"),
     "structure of resets": (lambda hk: hk.ResetCore(hk.GRU(3))((sequence[0], [True, True]), mjnp.zeros((3, 3))),
                             "should be one array, or have the structure of the state"),
-    "number of states": (lambda hk: hk.DeepRNN([hk.GRU(3), mjnp.tanh])(sequence[0], ()), "should hold 1 states", "got 0"),
-    "skips over functions": (lambda hk: hk.deep_rnn_with_skip_connections([mjnp.tanh]), "skip_connections requires for all",
-                             "tanh"),
-    "no steps": (lambda hk: hk.static_unroll(hk.GRU(3), sequence[:0], mjnp.zeros((3, 3))), "of at least one step", "[0]"),
+    "number of states": (lambda hk: hk.DeepRNN([hk.GRU(3), mjnp.tanh])(sequence[0], ()), "should hold 1 states"),
+    "skips over functions": (lambda hk: hk.deep_rnn_with_skip_connections([mjnp.tanh]),
+                             "skip_connections requires for all", "tanh"),
+    "no steps": (lambda hk: hk.static_unroll(hk.GRU(3), sequence[:0], mjnp.zeros((3, 3))), "at least one step", "[0]"),
     "lengths": (lambda hk: hk.static_unroll(hk.GRU(3), (sequence, starts[1:]), mjnp.zeros((3, 3))), "[4, 5]"),
 }
 
