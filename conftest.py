@@ -10,7 +10,14 @@ import minijax.inspect  # noqa: F401
 import minijax.numpy  # noqa: F401  (installs the backend: examples print the same alone and together)
 from minijax import config
 
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")  # read when devices are first asked for
+# Compiling is most of the tests' time, and what they ask is which program XLA gets, and its values: so it compiles
+# the same programs with as little work as it can.  Read when devices are first asked for; a process that a test starts
+# has them too, unless the test says otherwise.
+XLA_FLAGS = ["--xla_force_host_platform_device_count=8", "--xla_backend_optimization_level=0",
+             "--xla_llvm_disable_expensive_passes=true"]
+if jax.__version_info__ < (0, 11):
+    XLA_FLAGS.append("--xla_cpu_use_fusion_emitters=false")  # which newer ones end the process for
+os.environ.setdefault("XLA_FLAGS", " ".join(XLA_FLAGS))
 
 collect_ignore = ["tests/process_worker.py"]  # a script, which tests start
 

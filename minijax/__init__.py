@@ -19,16 +19,19 @@ _DEVICES = ("block_until_ready", "debug_nans", "default_backend", "device_count"
             "process_index", "process_indices")
 _FLOORS = ("api", "calls", "config", "errors", "interpreters", "ir", "lowering", "ops", "pytree", "tracing", "util")
 _NAMESPACES = ("ad_checkpoint", "checkpoint_policies", "custom_batching", "custom_derivatives", "debug",
-               "distributed", "experimental", "inspect", "interop", "language", "lax", "nn", "numpy", "optimize",
-               "random", "sharding", "taylor", "test_util", "testing", "tree", "tree_util", "typing")
+               "distributed", "effects", "experimental", "haiku", "inspect", "interop", "language", "lax", "nn",
+               "numpy", "optimize", "random", "sharding", "taylor", "test_util", "testing", "tree", "tree_util",
+               "typing")
 _MEMORY = ("checkpoint", "checkpoint_name", "print_saved_residuals", "remat", "saved_residuals")
 _CALLBACKS = ("io_callback", "pure_callback")
+_EFFECTS = ("collect", "perturb", "tap")
 _SHARDING = ("Mesh", "NamedSharding", "P", "device_put", "make_array_from_callback",
              "make_array_from_process_local_data", "make_array_from_single_device_arrays", "make_mesh", "pmap",
              "set_mesh", "shard_map")
 _HOMES = {name: home for home, names in (
     ("minijax.ad_checkpoint", _MEMORY), ("minijax.api", _API), ("minijax.callbacks", _CALLBACKS),
-    ("minijax.custom_rules", _CUSTOM), ("minijax.derivatives", _DERIVATIVES), ("minijax.hardware", _DEVICES),
+    ("minijax.custom_rules", _CUSTOM), ("minijax.derivatives", _DERIVATIVES), ("minijax.effects", _EFFECTS),
+    ("minijax.hardware", _DEVICES),
     ("minijax.ir", ("Jaxpr",)), ("minijax.language", ("parse",)),
     ("minijax.kinks", ("conventions",)), ("minijax.taylor", ("jet", "laplacian")),
     ("minijax.sharding", _SHARDING),

@@ -92,8 +92,7 @@ def of_chosen(f, args, chosen):
 
 def at_once(case, f):
     """JAX's side as one kernel, where the derivative of the op is many; else op by op, whose kernels cases share."""
-    quickly = {"xla_backend_optimization_level": 0}  # which is compiled in half the time
-    return f if "elementwise" in case.op.traits else jax.jit(f, compiler_options=quickly)
+    return f if "elementwise" in case.op.traits else jax.jit(f)
 
 
 # ---- type, value, lowering

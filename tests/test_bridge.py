@@ -139,6 +139,26 @@ def test_sparse_arrays():
     agree(minijax.jit(minijax.value_and_grad(from_jax(f)))(X), jax.jit(jax.value_and_grad(f))(X))
 
 
+def test_products_of_sparse_arrays():
+    f = lambda x, y: ((sparse.BCOO.fromdense(x, nse=11).T @ y) ** 2).sum()  # noqa: E731
+    agree(minijax.jit(minijax.grad(from_jax(f), (0, 1)))(X, X[:, :2]), jax.jit(jax.grad(f, (0, 1)))(X, X[:, :2]))
+    places, stack = np.int32([[0, 1], [2, 2], [1, 0], [3, 0]]), np.stack([X, 2 * X])
+    inner, batches = (((1,), (0,)), ((), ())), (((2,), (1,)), ((0,), (0,)))
+
+    def products(x):  # of dense rows, of batches, of one batch of places for several, of BCSR
+        return (sparse.bcoo_dot_general(sparse.BCOO.fromdense(x, n_dense=1, nse=3), x,
+                                        dimension_numbers=(((0,), (0,)), ((), ()))),
+                sparse.bcoo_dot_general(sparse.BCOO.fromdense(stack, n_batch=1, nse=9), x * stack,
+                                        dimension_numbers=batches),
+                sparse.bcoo_dot_general(sparse.BCOO((x[:2, :1], places[None, :1]), shape=(2, 3, 3)), x,
+                                        dimension_numbers=(((2,), (0,)), ((), ()))),
+                sparse.bcsr_dot_general(sparse.BCSR.fromdense(x, nse=11), x, dimension_numbers=inner),
+                sparse.bcsr_dot_general(sparse.BCSR.fromdense(stack, n_batch=1, nse=9), x * stack,
+                                        dimension_numbers=batches))
+
+    agree(minijax.jit(from_jax(products))(X), jax.jit(products)(X))
+
+
 # ---- references
 
 def with_references(x, i):
@@ -235,6 +255,7 @@ reverse_only.defvjp(lambda x: (x * 2, x), lambda x, ct: (ct * x,))
 @pytest.mark.parametrize("f, reason", [
     (lambda x: jax.linearize(reverse_only, x)[1](x), "'custom_lin' at .*test_bridge.*custom_jvp"),
     (lambda x: jax.export.export(jax.jit(jnp.sin))(x).call(x), "'call_exported'.*compiled code"),
+    (lambda x: sparse.CSR.fromdense(x, nse=9) @ x, "'csr_fromdense'.*BCSR, or register"),
     (lambda x: x + jax.random.normal(jax.random.key(0, impl="rbg"), (3, 3)), "keys of the kind 'rbg'")])
 def test_refusals_say_why(f, reason):
     with pytest.raises(MissingRuleError, match=reason):

@@ -8,6 +8,8 @@ import minijax as mj
 from minijax.errors import (DonatedArrayError, DtypeError, IntegerOverflowError, MinijaxTypeError, MinijaxValueError,
                             NonlinearError, NonScalarOutputError, TreeError)
 
+HERE = "(" + __file__ + ":"  # the line of the call
+
 
 def double(x):
     return x * 2.0
@@ -200,20 +202,20 @@ def test_sizes_of_batches():
         mj.vmap(product)(X, {"w": [X, X, np.ones(4, np.float32)]})
     with mistake(MinijaxValueError, "argument b['c']: 4"):
         mj.vmap(lambda a, b: a)(X, b={"c": np.ones(4)})
-    with mistake(MinijaxValueError, "axis_size: 5", "argument x: 3"):
+    with mistake(MinijaxValueError, "axis_size: 5", "argument x: 3", HERE):
         mj.vmap(double, axis_size=5)(X)
 
 
 def test_axes_of_batches():
     with mistake(MinijaxValueError, "argument params['w'][0] has type f32[3]", "no axis 2"):
         mj.vmap(product, in_axes=2)(np.ones((2, 2, 2)), {"w": [X]})
-    with mistake(MinijaxValueError, "argument x has type ~f32[]", "no axis 0", "use None in in_axes"):
+    with mistake(MinijaxValueError, "argument x has type ~f32[]", "no axis 0", "use None in in_axes", HERE):
         mj.vmap(double)(1.0)
-    with mistake(MinijaxValueError, "in_axes (0,) has 1 items", "2 positional arguments"):
+    with mistake(MinijaxValueError, "in_axes (0,) has 1 items", "2 positional arguments", HERE):
         mj.vmap(product, in_axes=(0,))(X, {"w": [X]})
-    with mistake(TreeError, "in_axes is no prefix of the arguments", "[1]"):
+    with mistake(TreeError, "in_axes is no prefix of the arguments", "[1]", HERE):
         mj.vmap(product, in_axes=(0, {"v": 0}))(X, {"w": [X]})
-    with mistake(MinijaxValueError, "nothing is batched", "axis_size"):
+    with mistake(MinijaxValueError, "nothing is batched", "axis_size", HERE):
         mj.vmap(double, in_axes=None)(X)
 
 
@@ -224,13 +226,13 @@ def test_in_axes_of_other_types(in_axes):
 
 
 def test_out_axes():
-    with mistake(MinijaxValueError, "out_axes asks for axis 3", "with 1 axes"):
+    with mistake(MinijaxValueError, "out_axes asks for axis 3", "with 1 axes", HERE):
         mj.vmap(double, out_axes=3)(X)
-    with mistake(MinijaxTypeError, "out_axes holds ints and None, got 'a'"):
+    with mistake(MinijaxTypeError, "out_axes holds ints and None, got 'a'", HERE):
         mj.vmap(double, out_axes="a")(X)
-    with mistake(TreeError, "out_axes is no prefix of the result", "missing ['b']"):
+    with mistake(TreeError, "out_axes is no prefix of the result", "missing ['b']", HERE):
         mj.vmap(lambda x: {"a": x}, out_axes={"b": 0})(X)
-    with mistake(MinijaxValueError, "out_axes is None for a result that differs"):
+    with mistake(MinijaxValueError, "out_axes is None for a result that differs", HERE):
         mj.vmap(double, out_axes=None)(X)
     with mistake(MinijaxTypeError, "axis_size is an int, got '5'"):
         mj.vmap(double, axis_size="5")(X)

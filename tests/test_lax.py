@@ -110,7 +110,7 @@ def parameters(function):
 
 
 OWN = {"while_loop": "checkpoint", "scan": "checkpoint"}  # beyond JAX
-ABSENT = {"after_all", "composite", "create_token", "dce_sink", "pcast", "precv", "psend", "shape_as_value", "stage",
+ABSENT = {"after_all", "composite", "create_token", "dce_sink", "precv", "psend", "shape_as_value", "stage",
           "random_gamma_grad"}  # the last one takes *args in JAX
 
 

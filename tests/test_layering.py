@@ -26,7 +26,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     ("calls",),
     ("lowering",),
     ("api",),
-    ("optimize", "language", "custom_rules", "hardware", "fusion", "derivatives", "tree", "tree_util",
+    ("optimize", "language", "custom_rules", "effects", "hardware", "fusion", "derivatives", "tree", "tree_util",
      "typing", "inspect", "sharding", "custom_batching", "custom_derivatives", "ad_checkpoint", "checkpoint_policies",
      "callbacks", "debug", "distributed", "experimental", "lax", "numpy", "random", "nn", "scipy", "interop", "taylor",
      "kinks", "testing", "test_util"),

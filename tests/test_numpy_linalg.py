@@ -68,11 +68,6 @@ def products(np, m):
 FAMILIES = {"norms": norms, "factors": factors, "systems": systems, "products": products}
 
 
-def quick(f):
-    """f as one program of JAX's, compiled without optimization."""
-    return jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
-
-
 def assert_close(mine, other, tol=2e-4, what=""):
     """Equal shapes and dtypes, and elements to rounding."""
     mine, other = np.asarray(mine), np.asarray(other)
@@ -85,7 +80,7 @@ def assert_close(mine, other, tol=2e-4, what=""):
 def test_values(name):
     """On NumPy and compiled, what JAX's functions give."""
     family = FAMILIES[name]
-    other = quick(lambda: list(family(jnp, jnp.linalg)))()
+    other = jax.jit(lambda: list(family(jnp, jnp.linalg)))()
     with config.override("evaluator", "numpy"):
         interpreted = list(family(mnp, mnp.linalg))
     for number, (x, y, z) in enumerate(zip(interpreted, minijax.jit(lambda: list(family(mnp, mnp.linalg)))(), other,
@@ -141,7 +136,7 @@ def test_derivatives(name):
     second = name in TO_SECOND_ORDER
     with config.override("evaluator", "numpy"):
         mine = derivatives(minijax, lambda x: f(mnp, mnp.linalg, minijax.lax.complex(x, x.T / 2)), mnp, second)(x, t)
-    other = quick(derivatives(jax, lambda x: f(jnp, jnp.linalg, jax.lax.complex(x, x.T / 2)), jnp, second))(x, t)
+    other = jax.jit(derivatives(jax, lambda x: f(jnp, jnp.linalg, jax.lax.complex(x, x.T / 2)), jnp, second))(x, t)
     for number, (one, two) in enumerate(zip(mine, other, strict=True)):
         assert_close(one, two, 5e-3, number)
 
@@ -155,7 +150,7 @@ def test_real_matrices_and_signs():
         mine = minijax.grad(lambda x: f(mnp.linalg, x))(A)
         assert not np.any(minijax.grad(lambda x: mnp.linalg.slogdet(x)[0])(A))
         hessian = minijax.hessian(mnp.linalg.eigvals, holomorphic=True)(C)
-    assert_close(mine, quick(jax.grad(lambda x: f(jnp.linalg, x)))(A), 1e-3)
+    assert_close(mine, jax.jit(jax.grad(lambda x: f(jnp.linalg, x)))(A), 1e-3)
     assert_close(np.sum(hessian, 0), np.zeros((3, 3, 3, 3), np.complex64))  # the sum of eigenvalues is the trace
 
 

@@ -164,6 +164,22 @@ def test_the_program_is_compiled_once_and_shows_what_is_mapped():
     assert minijax.language.same_program(minijax.language.from_json(minijax.language.to_json(program)), program)
 
 
+def test_the_lowered_program():
+    weights = jnp.asarray(W)
+    f = minijax.pmap(lambda n, x, *, k: lax.psum(x, "i") * n * weights + minijax.random.normal(k, ()), "i",
+                     static_broadcasted_argnums=0)
+    keys = minijax.random.split(minijax.random.key(0), N)
+    for args in ((X, keys), (minijax.ShapeDtypeStruct(X.shape, X.dtype), minijax.ShapeDtypeStruct((N,), keys.dtype))):
+        lowered = f.lower(2, args[0], k=args[1])
+        assert "all_reduce" in lowered.as_text() and "num_partitions = 8" in lowered.as_text()
+        compiled = lowered.compile()
+        assert "all-reduce" in compiled.as_text()
+        for x in (X, minijax.pmap(lambda x: x)(X)):
+            close(compiled(x, k=keys), f(2, x, k=keys), 0)
+    with pytest.raises(minijax.errors.MinijaxValueError, match="there are 8"):
+        minijax.pmap(lambda x: x).lower(np.ones((9, 2)))
+
+
 def test_under_jit_and_around_it():
     f = minijax.pmap(minijax.jit(lambda x: lax.psum(x, "i") * x), "i")
     close(minijax.jit(lambda x: f(x * 2))(X), (2 * X).sum(0) * 2 * X)
@@ -197,6 +213,19 @@ def test_errors(call, words):
     with pytest.raises((minijax.errors.MinijaxError, ValueError, TypeError)) as caught:
         call()
     for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda f: f(X[:3]), ["size 6 in all", "2 processes have 8 devices", "one example for each device of this"]),
+    (lambda f: minijax.jit(f)(X[:4]), ["size 4 in all", "make_array_from_process_local_data", "pmap(grad(f))"]),
+    (lambda f: minijax.grad(lambda x: f(x).sum())(X[:4]), ["size 4 in all", "make_array_from_process_local_data"]),
+])
+def test_parts_of_processes(monkeypatch, call, words):
+    monkeypatch.setattr("minijax.interop.runtime.process_count", lambda backend=None: 2)
+    with pytest.raises(minijax.errors.MinijaxValueError) as caught:
+        call(minijax.pmap(lambda x: x * 2))
+    for word in ["(" + __file__ + ":", *words]:
         assert word in str(caught.value)
 
 

@@ -101,20 +101,46 @@ def test_example_options(monkeypatch, capsys, arguments, status, text):
 def test_joining_too_late_or_wrong():
     minijax.devices()
     with pytest.raises(DistributedError, match="must be called before"):
-        minijax.distributed.initialize("localhost:1", 1, 0)
+        minijax.distributed.initialize(free_address(), 1, 0)
     assert not minijax.distributed.is_initialized()
-    with pytest.raises(MinijaxValueError, match="'localhost' has no port.*test_processes.py"):
-        minijax.distributed.initialize("localhost", 2, 0)
+    for address in ("localhost", "localhost:", "localhost:0", "localhost:65536", "localhost:http"):
+        with pytest.raises(MinijaxValueError, match=f"'{address}' has no port.*test_processes.py"):
+            minijax.distributed.initialize(address, 2, 0)
+    script = """if True:
+        import minijax
+        try:
+            minijax.distributed.initialize("localhost:1", 2, 5)
+        except minijax.errors.MinijaxValueError as error:
+            print(error)"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=LIMIT,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0 and "process_id=5, num_processes=2" in done.stdout, done
+
+
+@pytest.mark.parametrize("host", ["", "localhost"])
+def test_taken_port(host, monkeypatch):
+    """Process 0 says so before JAX's server tries, which ends the process or shares the port."""
+    here = "cannot listen at .*test_processes.py.*: .*Address already in use.*another port"
     with socket.socket() as taken:
-        taken.bind(("", 0))
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # as JAX's own server does
+        taken.bind((host, 0))
         taken.listen()
-        script = f"""if True:
-            import minijax
-            for address, index in (("localhost:1", 5), ("localhost:{taken.getsockname()[1]}", 0)):
-                try:
-                    minijax.distributed.initialize(address, 2, index)
-                except (minijax.errors.MinijaxValueError, minijax.errors.DistributedError) as error:
-                    print(error)"""
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=LIMIT,
-                              env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert "process_id=5, num_processes=2" in done.stdout and "Failed to start RPC server" in done.stdout, done
+        port = taken.getsockname()[1]
+        with pytest.raises(DistributedError, match=here):
+            minijax.distributed.initialize(f"localhost:{port}", 2, 0)
+        with pytest.raises(DistributedError, match=here):
+            minijax.distributed.initialize("elsewhere:1234", 2, 0, coordinator_bind_address=f"127.0.0.1:{port}")
+        monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", f"localhost:{port}")
+        with pytest.raises(DistributedError, match=here):
+            minijax.distributed.initialize(num_processes=2, process_id=0)
+        monkeypatch.setenv("JAX_COORDINATOR_BIND_ADDRESS", "0.0.0.0:no")
+        with pytest.raises(MinijaxValueError, match="coordinator_bind_address '0.0.0.0:no' has no port"):
+            minijax.distributed.initialize(num_processes=2, process_id=0)
+    minijax.devices()
+    with pytest.raises(DistributedError, match="must be called before"):  # the port is free again
+        minijax.distributed.initialize(f"localhost:{port}", 2, 0, coordinator_bind_address=f"[::]:{port}")
+
+
+def test_unknown_host():
+    with pytest.raises(DistributedError, match="cannot listen at nowhere.invalid:1234"):
+        minijax.distributed.initialize("localhost:1234", 2, 0, coordinator_bind_address="nowhere.invalid:1234")

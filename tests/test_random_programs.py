@@ -3,12 +3,11 @@
 By seeds, so that every composition of up to three comes round; and by hypothesis, so that a failure shrinks to a short
 program, shown as a jaxpr.  MINIJAX_NIGHTLY=1 runs 100,000 of them.
 
-Minijax runs them with the NumPy evaluator, and some compiled by XLA too.  JAX's are compiled with as little
-optimization as XLA can, which costs the least; where they branch on values, or disagree, JAX runs op by op.
+Minijax runs them with the NumPy evaluator, and some compiled by XLA too.  JAX's are compiled; where they branch
+on values, or disagree, JAX runs op by op.
 """
 
 import collections
-import functools
 import os
 
 import hypothesis
@@ -42,47 +41,29 @@ def x64():
     config.update("jax_enable_x64", False)
 
 
-# Compiling is nearly all of the time: these options, where XLA knows them, make it three times faster.
-FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True,
-        "xla_cpu_use_fusion_emitters": False}
-
-
-@functools.cache
-def fast_options():
-    """Those of the options above that this XLA knows."""
-    found = {}
-    for name, value in FAST.items():
-        try:
-            jax.jit(lambda x: x + 1).lower(1.0).compile(compiler_options={name: value})
-        except jax.errors.JaxRuntimeError:
-            continue
-        found[name] = value
-    return found
-
-
 def op_by_op(found):
     """Leaves of JAX's result, without compiling."""
     with jax.disable_jit():
         return jax.tree.leaves(found.function(THEIRS)(jax.tree.map(jax.numpy.asarray, found.inputs)))
 
 
-def compiled_fast(found):
+def compiled(found):
     """Leaves of JAX's result, compiled by XLA."""
-    lowered = jax.jit(found.function(THEIRS)).lower(found.inputs)
-    return jax.tree.leaves(lowered.compile(compiler_options=fast_options())(found.inputs))
+    return jax.tree.leaves(jax.jit(found.function(THEIRS))(found.inputs))
 
 
-def difference(found, compiled=False):
+def difference(found, by_xla=False):
     """How far minijax's results are from JAX's.
 
-    Compiled with these options, JAX's derivative of min and max is wrong now and then: XLA computes x twice,
-    rounded differently, and finds no element that equals the extremum.  So JAX op by op has the last word.
+    Compiled with little optimization (conftest.py), JAX's derivative of min and max is wrong now and then: XLA
+    computes x twice, rounded differently, and finds no element that equals the extremum.  So JAX op by op has the
+    last word.
     """
     with config.override("evaluator", "numpy"):
         ours = [found.function(OURS)(found.inputs)]
-    if compiled and not found.branches:
+    if by_xla and not found.branches:
         ours.append(api.jit(found.function(OURS))(found.inputs))
-    oracles = (op_by_op,) if found.branches else (compiled_fast, op_by_op)
+    oracles = (op_by_op,) if found.branches else (compiled, op_by_op)
     for oracle in oracles:
         theirs = oracle(found)
         worst = max(disagreement(minijax.tree.leaves(result), theirs) for result in ours)
@@ -95,7 +76,7 @@ def difference(found, compiled=False):
 def test_programs_agree(block):
     for seed in range(block * BLOCK, (block + 1) * BLOCK):
         found = program(seed)
-        assert difference(found, compiled=seed % COMPILED == 0) < TOLERANCE, str(found)
+        assert difference(found, by_xla=seed % COMPILED == 0) < TOLERANCE, str(found)
 
 
 @hypothesis.settings(max_examples=DRAWN, derandomize=not NIGHTLY, database=None,

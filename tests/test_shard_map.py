@@ -399,10 +399,27 @@ def test_wrong_transposes_are_caught(op, name, tracked, rule, monkeypatch):
     assert faulty(name, check_vma=tracked)
 
 
+def test_pcast_makes_the_derivative_of_each_device_its_own():
+    def on(library, lax_of_library, mesh, **options):
+        def gradient(w, x):
+            own = lax_of_library.pcast({"w": w}, "i", to="varying")["w"]
+            return library.grad(lambda w: (w * x).sum())(own)[None]
+
+        return library.shard_map(gradient, mesh=mesh, in_specs=(P(), P("i")), out_specs=P("i"), **options)
+
+    x = X.T
+    ours = on(minijax, lax, ROW)(W[0], x)
+    close(ours, on(jax, jax.lax, ROW)(W[0], x))
+    close(ours, x.reshape(4, 2, 4).sum((1, 2)))
+    close(on(minijax, lax, ROW, check_vma=False)(W[0], x), ours)
+    close(minijax.vmap(lambda x: lax.pcast(x, "i", to="varying"), axis_name="i")(x), x)
+
+
 # ---- errors ----
 
 EXPLICIT = jax.make_mesh((2,), ("x",), (jax.sharding.AxisType.Explicit,))
 ROWS = np.ones((3, 2), "float32")
+HERE = "(" + __file__ + ":"  # the line of the call
 
 
 @pytest.mark.parametrize("call, error, words", [
@@ -414,10 +431,10 @@ ROWS = np.ones((3, 2), "float32")
     (lambda: on_mesh(lambda x: x, P("x", "x"))(X), MinijaxValueError, ["argument x", "'x' twice"]),
     (lambda: on_mesh(lambda x: x, CUT, P("x", None, "y"))(X), MinijaxValueError, ["3 axes", "result has 2"]),
     (lambda: on_mesh(lambda x, s: x * s, (CUT, P("x")))(X, 2.0), MinijaxValueError, ["1 axes", "argument s has 0"]),
-    (lambda: on_mesh(lambda p: p, ({"a": CUT},))({"b": X}), TreeError, ["in_specs", "['a']", "['b']"]),
-    (lambda: on_mesh(lambda x: x, (CUT, CUT))(X), TreeError, ["in_specs", "tuple of 2", "tuple of 1"]),
-    (lambda: on_mesh(lambda x: x, CUT, (CUT, CUT))(X), TreeError, ["out_specs", "tuple of 2"]),
-    (lambda: on_mesh(lambda x: x, "x")(X), MinijaxTypeError, ["in_specs", "PartitionSpecs", "'x'"]),
+    (lambda: on_mesh(lambda p: p, ({"a": CUT},))({"b": X}), TreeError, ["in_specs", "['a']", "['b']", HERE]),
+    (lambda: on_mesh(lambda x: x, (CUT, CUT))(X), TreeError, ["in_specs", "tuple of 2", "tuple of 1", HERE]),
+    (lambda: on_mesh(lambda x: x, CUT, (CUT, CUT))(X), TreeError, ["out_specs", "tuple of 2", HERE]),
+    (lambda: on_mesh(lambda x: x, "x")(X), MinijaxTypeError, ["in_specs", "PartitionSpecs", "'x'", HERE]),
     (lambda: on_mesh(lambda x: x, mesh=None)(X), MinijaxValueError, ["no mesh", "make_mesh", "set_mesh"]),
     (lambda: on_mesh(lambda x: x, mesh=3)(X), MinijaxTypeError, ["mesh is 3", "int", "make_mesh"]),
     (lambda: on_mesh(lambda x: x, mesh=EXPLICIT)(X), MinijaxTypeError, ["Explicit", "Auto", "minijax.make_mesh"]),
@@ -434,6 +451,9 @@ ROWS = np.ones((3, 2), "float32")
     (lambda: minijax.pmap(on_mesh(lambda x: x), axis_name="i")(np.ones((2, 4, 8), "float32")), MinijaxValueError,
      ["{'x': 2, 'y': 4}", "{'i': 2}", "one mesh"]),
     (lambda: on_mesh(lambda x: lax.psum(x, "q"))(X), UnboundAxisError, ["'q'", "'x', 'y'", "shard_map"]),
+    (lambda: on_mesh(lambda x: lax.pcast(x, BOTH, to="varying"))(X), MinijaxValueError, ["{x,y}", "'x', 'y' already"]),
+    (lambda: on_mesh(lambda x: lax.pcast(x, "x", to="reduced"))(X), MinijaxValueError, ["'reduced'", "'varying'"]),
+    (lambda: on_mesh(lambda x: lax.pcast(x, "q", to="varying"))(X), UnboundAxisError, ["'q'", "'x', 'y'"]),
     (lambda: lax.psum(X, "x"), UnboundAxisError, ["'x'", "None around", "shard_map"]),
     (lambda: on_mesh(lambda x: lax.psum(x, BOTH, axis_index_groups=GROUPS))(X), MinijaxValueError,
      ["groups", "one axis"]),

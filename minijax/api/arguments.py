@@ -10,6 +10,7 @@ from minijax import pytree
 from minijax.calls.arguments import Arguments
 from minijax.errors import MinijaxTypeError, MinijaxValueError, TreeError
 from minijax.ir import dtypes
+from minijax.tracing.source import at_line
 
 
 def check_callable(transform: str, function: Any) -> None:
@@ -54,11 +55,11 @@ def spread(who: str, option: str, prefix: Any, whole: str, tree: Any, is_entry: 
     try:
         found = pytree.broadcast_prefix(prefix, tree, is_leaf=is_entry)
     except TreeError as error:
-        raise TreeError(f"{who}: {option} is no prefix of the {whole}: {error} "
+        raise TreeError(f"{who}: {option} is no prefix of the {whole}{at_line()}: {error} "
                         f"It holds {entries}, each for all that is in its place.") from None
     for entry in found:
         if not is_entry(entry):
-            raise MinijaxTypeError(f"{who}: {option} holds {entries}, got {entry!r} in {prefix!r}.")
+            raise MinijaxTypeError(f"{who}: {option} holds {entries}, got {entry!r} in {prefix!r}{at_line()}.")
     return found
 
 

@@ -16,6 +16,7 @@ from minijax.calls.arguments import Arguments
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.interpreters.batch import batch_flat, place_axis
 from minijax.tracing.array import typeof
+from minijax.tracing.source import at_line
 
 
 @boundary
@@ -70,7 +71,7 @@ def argument_axes(call: Arguments, in_axes: Any) -> list[int | None]:
     """The batch axis of each leaf of a call, not negative; arguments by keyword are batched along axis 0."""
     if isinstance(in_axes, tuple) and len(in_axes) != len(call.args):
         raise MinijaxValueError(f"{call.who}: in_axes {in_axes} has {len(in_axes)} items, but the function was called "
-                                f"with {len(call.args)} positional arguments. Give one item for each.")
+                                f"with {len(call.args)} positional arguments{at_line()}. Give one item for each.")
     moving = range(len(call.args)) if call.positions is None else call.positions
     prefix = tuple([in_axes[n] for n in moving]) if isinstance(in_axes, tuple) else in_axes
     args = tuple([call.args[n] for n in moving])
@@ -79,8 +80,8 @@ def argument_axes(call: Arguments, in_axes: Any) -> list[int | None]:
     for number, (axis, type) in enumerate(zip(axes, call.types(), strict=True)):
         if axis is not None and not -type.ndim <= axis < type.ndim:
             raise MinijaxValueError(f"{call.who}: {call.names()[number]} has type {type}, so it has no axis {axis} to "
-                                    f"batch over. Its axes are {list(range(type.ndim))}; use None in in_axes to pass "
-                                    "it to every example as it is.")
+                                    f"batch over{at_line()}. Its axes are {list(range(type.ndim))}; use None in "
+                                    "in_axes to pass it to every example as it is.")
         axes[number] = axis if axis is None else axis % type.ndim
     return axes
 
@@ -94,14 +95,14 @@ def batch_size(call: Arguments, axes: list[int | None], axis_size: int | None) -
         sizes.append(axis_size)
     if not sizes:
         raise MinijaxValueError(f"{call.who}: nothing is batched (every entry of in_axes is None), so the batch size "
-                                "is unknown. Give one argument a batch axis, or pass axis_size.")
+                                f"is unknown{at_line()}. Give one argument a batch axis, or pass axis_size.")
     if len(set(sizes)) > 1:
         names = call.names()
         lines = [f"  {names[number]}: {size} (axis {axis} of {types[number]})"
                  for (number, axis), size in zip(batched, sizes, strict=False)]
         if axis_size is not None:
             lines.append(f"  axis_size: {axis_size}")
-        raise MinijaxValueError("\n".join([f"{call.who}: the sizes of the batched axes differ:", *lines,
+        raise MinijaxValueError("\n".join([f"{call.who}: the sizes of the batched axes differ{at_line()}:", *lines,
                                            "Make them equal, or use None in in_axes for what is not batched."]))
     return sizes[0]
 
@@ -110,10 +111,10 @@ def place_result(who: str, x: Any, size: int, axis: int | None, wanted: int | No
     """A result with its batch axis where `out_axes` wants it."""
     if wanted is None:
         if axis is not None:
-            raise MinijaxValueError(f"{who}: out_axes is None for a result that differs between examples. Use an axis, "
-                                    "or reduce over the batch.")
+            raise MinijaxValueError(f"{who}: out_axes is None for a result that differs between examples"
+                                    f"{at_line()}. Use an axis, or reduce over the batch.")
         return as_result(x)
     ndim = len(typeof(x).shape) + (axis is None)
     if not -ndim <= wanted < ndim:
-        raise MinijaxValueError(f"{who}: out_axes asks for axis {wanted} of a batched result with {ndim} axes.")
+        raise MinijaxValueError(f"{who}: out_axes asks for axis {wanted} of a result with {ndim} axes{at_line()}.")
     return as_result(place_axis(x, size, axis, wanted % ndim))

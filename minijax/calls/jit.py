@@ -137,7 +137,7 @@ class TraceCache:
 
     def get(self, call: Arguments, types: tuple[ArrayType, ...]) -> Traced:
         """The program of the function called, for leaves of these types; traced on first need."""
-        key = types, call.tree, call.fixed, state.token, context.trace.axes()
+        key = types, call.tree, call.fixed, state.token, context.trace.axes(), context.trace.scope()
         found = self.programs.get(key)
         if found is None:
             found = trace_function(call, types)

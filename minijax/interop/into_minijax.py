@@ -14,7 +14,7 @@ from minijax.calls.jit import TraceCache, call_traced
 from minijax.calls.names import function_name
 from minijax.calls.static import JitOptions
 from minijax.interop import (callbacks, collectives, custom, keys, programs, references, refusals,  # noqa: F401
-                             sampling, table)  # noqa: F401: they fill in the rules
+                             sampling, sparse, table)  # noqa: F401: they fill in the rules
 from minijax.interop.equations import run, traced
 from minijax.interpreters.evaluate import base_trace
 from minijax.tracing.context import context

@@ -5,6 +5,8 @@ Arrays go in as minijax's or anyone's.  What is gathered or broadcast comes back
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -47,20 +49,62 @@ def initialize(coordinator_address: str | None = None, num_processes: int | None
         partition_index: which group of connected machines the process belongs to, for accelerators that have such.
         options: further ones of the installed JAX's function of the same name.
 
-    Raises `DistributedError` if it is too late or has been done, `MinijaxValueError` and `MinijaxTypeError` for
-    arguments that are missing or wrong.
+    Raises `DistributedError` if it is too late or has been done, or if process 0 cannot listen at its address;
+    `MinijaxValueError` and `MinijaxTypeError` for arguments that are missing or wrong.
     """
     if is_initialized():
         raise DistributedError(f"distributed.initialize was called before{at_line()}, and a process joins once. "
                                "Call it at the start of the program, or distributed.shutdown() first.")
-    if coordinator_address is not None and not coordinator_address.rpartition(":")[2].isdigit():
-        raise MinijaxValueError(f"distributed.initialize: coordinator_address {coordinator_address!r} has no port"
-                                f"{at_line()}. Write 'host:port', with a port that is free on process 0's machine.")
+    meeting = coordinator_address or os.environ.get("JAX_COORDINATOR_ADDRESS")
+    if meeting:
+        _, port = host_and_port("coordinator_address", meeting)
+        if process_id == 0:
+            require_free(coordinator_bind_address or os.environ.get("JAX_COORDINATOR_BIND_ADDRESS", f"[::]:{port}"))
     with notice(coordinator_address, num_processes, process_id, initialization_timeout):
         asked("distributed.initialize", jax.distributed.initialize,
               coordinator_address, num_processes, process_id, local_device_ids, cluster_detection_method,
               initialization_timeout, heartbeat_timeout_seconds, shutdown_timeout_seconds, coordinator_bind_address,
               partition_index=partition_index, **options)
+
+
+def host_and_port(argument: str, address: str) -> tuple[str, int]:
+    """The two parts of `host:port`; raises `MinijaxValueError` if there is no port in it.
+
+    >>> host_and_port("coordinator_address", "[::1]:1234")
+    ('::1', 1234)
+    """
+    host, _, port = address.rpartition(":")
+    if not port.isdigit() or not 0 < int(port) < 2 ** 16:
+        raise MinijaxValueError(f"distributed.initialize: {argument} {address!r} has no port{at_line()}. Write "
+                                "'host:port', with a port from 1 to 65535 that is free on process 0's machine.")
+    return host.strip("[]"), int(port)
+
+
+def require_free(address: str) -> None:
+    """Raise `DistributedError` unless this process can listen at `host:port`.
+
+    To be asked first: where JAX's server cannot start it often ends the process instead of raising, and where
+    another one listens the two share the port, so that neither finds its processes.
+    """
+    host, port = host_and_port("coordinator_bind_address", address)
+    hosts = ("::", "0.0.0.0") if host in ("::", "0.0.0.0") else (host,)  # either kind of address is enough
+    found = [obstacle(host, port) for host in hosts]
+    if all(found):
+        raise DistributedError(f"distributed.initialize: process 0 cannot listen at {address}{at_line()}: {found[-1]}. "
+                               "Does another program use the port, or a run of this one that has not ended? Give all "
+                               "processes another port in coordinator_address.")
+
+
+def obstacle(host: str, port: int) -> OSError | None:
+    """Why this process cannot listen at the port; None if it can."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a run that has ended is no obstacle
+            probe.bind(place)
+    except OSError as error:
+        return error
+    return None
 
 
 def asked(who: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

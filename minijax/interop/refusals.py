@@ -33,6 +33,12 @@ _REASONS = {
     "it is the forward derivative of a jax.custom_vjp function, which has none; JAX refuses to compile it, too. Use "
     "jax.custom_jvp, or take reverse derivatives":
         "custom_lin",
+    "it is of JAX's older sparse arrays, COO and CSR. Use jax.experimental.sparse.BCOO or BCSR, or register a rule":
+        "coo_fromdense coo_matmat coo_matvec coo_todense csr_fromdense csr_matmat csr_matvec csr_todense",
+    "which element of a window is chosen is said by a function; no public function of JAX makes it. Differentiate "
+    "jax.lax.reduce_window with max or min, or register a rule with minijax.interop.register('select_and_scatter', "
+    "rule), where rule(operand, source, init, **params) computes its result with minijax":
+        "select_and_scatter",
     "keys of minijax are threefry2x32 keys. Make the key with that implementation":
         "philox2x32 philox4x32 threefry4x32",
 }

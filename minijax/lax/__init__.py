@@ -37,8 +37,8 @@ from minijax.lax.fourier import fft
 from minijax.lax.generators import optimization_barrier, rng_bit_generator, rng_uniform
 from minijax.lax.loops import associative_scan, map, scan
 from minijax.lax.markers import after_all, composite, create_token, shape_as_value, stage
-from minijax.lax.parallel import (all_gather, all_to_all, axis_index, axis_size, pbroadcast, pmax, pmean, pmin,
-                                  ppermute, pshuffle, psum, psum_scatter, pswapaxes, ragged_all_to_all)
+from minijax.lax.parallel import (all_gather, all_to_all, axis_index, axis_size, pbroadcast, pcast, pmax, pmean,
+                                  pmin, ppermute, pshuffle, psum, psum_scatter, pswapaxes, ragged_all_to_all)
 from minijax.lax.platforms import platform_dependent
 from minijax.lax.ragged import ragged_dot, ragged_dot_general
 from minijax.lax.reductions import (argmax, argmin, batch_matmul, cumlogsumexp, cummax, cummin, cumprod, cumsum, dot,

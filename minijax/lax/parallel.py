@@ -104,6 +104,42 @@ def axis_index(axis_name: Any) -> Any:
     return place
 
 
+def pcast(x: Any, axis_name: Any, *, to: str) -> Any:
+    """A pytree of values that are the same on all devices along a mesh axis, taken as ones that differ there.
+
+    Inside a `shard_map` whose types tell what varies, the derivative with respect to such a value is each device's
+    own, not the sum of all: cast first, then differentiate.  Where types do not tell (`pmap`, `check_vma=False`)
+    it is the value itself.
+
+    Args:
+        x: the values.
+        axis_name: the axis, or several.
+        to: 'varying'.  JAX's 'reduced' and 'unreduced' are about sums yet to be taken, which minijax has not.
+
+    Raises `MinijaxValueError` for another `to` and for what varies already, `UnboundAxisError` for unknown axes.
+
+    >>> from minijax import P, grad, make_mesh, shard_map
+    >>> import numpy as np
+    >>> own = lambda w: grad(lambda w: w ** 2)(pcast(w, 'i', to='varying'))
+    >>> shard_map(lambda w: own(w)[None], mesh=make_mesh((1,), ('i',)), in_specs=P(), out_specs=P('i'))(np.float32(3))
+    Array([6.], dtype=float32)
+    """
+    if to != "varying":
+        raise MinijaxValueError(f"pcast: to={to!r}{at_line()} is not known here, only 'varying'. Sums over devices are "
+                                "taken at once: use lax.psum.")
+    names = [name for name in _names(axis_name) if _axis(name).tracked]
+
+    def cast(leaf: Any) -> Any:
+        leaf = as_operand("pcast", leaf)
+        already = [repr(name) for name in names if name in typeof(leaf).varying]
+        if already:
+            raise MinijaxValueError(f"pcast: a value of type {typeof(leaf)} varies along {', '.join(already)} already"
+                                    f"{at_line()}. Leave the axis out.")
+        return parallel.vary(leaf, names)
+
+    return pytree.map(cast, x)
+
+
 # ---- reductions ----
 
 def _reduction(name: str, collective: Any, along: Callable[..., Any], meaning: str) -> Callable[..., Any]:

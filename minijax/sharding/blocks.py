@@ -9,6 +9,7 @@ from typing import Any
 from minijax import pytree
 from minijax.api.boundary import boundary
 from minijax.api.jit import JittedFunction
+from minijax.api.trace import ShapeDtypeStruct
 from minijax.calls.arguments import Arguments
 from minijax.calls.jit import Traced
 from minijax.calls.shard_map import Specs, shard_map_p
@@ -44,7 +45,7 @@ def compiled_blocks(mapped: Callable[..., Any], options: JitOptions, transform: 
     """A function that runs `mapped` compiled, on arguments that it puts where `places` says; under a trace as it is.
 
     Where arguments go is remembered for their types and the `setting()` of the call.  Called in one of several
-    `parts`, the function takes and returns this process's parts of whole arrays.
+    `parts`, the function takes and returns this process's parts of whole arrays.  `.lower(*args)` is that of `jit`.
     """
     jitted = JittedFunction(mapped, options)
     remembered: dict[Any, list[Any]] = {}
@@ -69,7 +70,18 @@ def compiled_blocks(mapped: Callable[..., Any], options: JitOptions, transform: 
             return jitted(*args, **kwargs)
         return found.apply_leaves([x if lies_there(x, where) else Array(placed(x, where)) for x, where in wanted])
 
+    call.lower = boundary(functools.partial(lowered, jitted, options, transform))  # type: ignore[attr-defined]
     return call
+
+
+def lowered(jitted: JittedFunction, options: JitOptions, transform: str, *args: Any, **kwargs: Any) -> Any:
+    """A function of blocks lowered for arguments, or stand-ins for them, that lie where its program takes them."""
+    program = jitted.trace(*args, **kwargs).jaxpr
+    call, mapping = options.arguments(transform, jitted.lower, args, kwargs), program.eqns[-1].params
+    specs = mapping["in_specs"][len(mapping["in_specs"]) - len(call.leaves):]  # what it captured comes first
+    return call.apply_leaves([ShapeDtypeStruct(t.shape, t.dtype, weak_type=t.weak_type,
+                                               sharding=to_sharding(Placement(mapping["mesh"], spec)))
+                              for t, spec in zip(program.in_types, specs, strict=True)])
 
 
 def lies_there(x: Any, sharding: Any) -> bool:

@@ -16,7 +16,7 @@ from minijax.calls.static import JitOptions
 from minijax.errors import MinijaxValueError
 from minijax.interop import runtime
 from minijax.interpreters.batch import batched_type, place_axis, unbatched_type
-from minijax.interpreters.evaluate import run_program
+from minijax.interpreters.evaluate import base_trace, run_program
 from minijax.interpreters.parallel import on_devices
 from minijax.interpreters.stage import stage
 from minijax.ir.jaxpr import Jaxpr, kept
@@ -25,8 +25,13 @@ from minijax.ops.meshes import DeviceMesh
 from minijax.ops.structural import squeeze
 from minijax.sharding.blocks import bind_blocks, compiled_blocks, mesh_around
 from minijax.tracing.context import context
+from minijax.tracing.source import at_line
 
 UNNAMED = "_devices"  # one name for all: what one `pmap` returns lies where the next one takes it
+
+OF_PARTS = "Pass one example for each device of this process."
+OF_WHOLES = ("Under jit, grad or another transformation a call takes the examples of all processes: make whole arrays "
+             "of this process's parts with make_array_from_process_local_data, or transform inside: pmap(grad(f)).")
 
 
 @boundary
@@ -43,6 +48,8 @@ def pmap(fun: Callable[..., Any], axis_name: Any = None, *, in_axes: Any = 0, ou
 
     With several processes each passes the examples for its own devices, one for each, and gets their results;
     collectives run over the devices of all.  `axis_size` is that of all.
+
+    `pmap(f).lower(x)` is the program as `jit(f).lower(x)` gives it: `.as_text()`, `.compile()`.
 
     Raises `MinijaxValueError` for sizes that differ or exceed the number of devices.
 
@@ -94,12 +101,13 @@ def device_row(who: str, name: Any, size: int, devices: Sequence[Any] | None, ba
     if processes > 1:
         found.sort(key=lambda d: d.process_index)  # those of a process side by side
     if processes > 1 and size != len(found):
+        fix = OF_PARTS if context.trace is base_trace else OF_WHOLES
         raise MinijaxValueError(f"{who}: the mapped axes have size {size} in all, and {processes} processes have "
-                                f"{len(found)} devices. Pass one example for each device of this process; or, where "
-                                "the call is traced, one for each of all (make_array_from_process_local_data).")
+                                f"{len(found)} devices{at_line()}. {fix}")
     if size > len(found):
-        raise MinijaxValueError(f"{who}: the mapped axes have size {size}, and there are {len(found)} devices. Map "
-                                "over fewer examples, or use vmap inside of pmap for several on each device.")
+        raise MinijaxValueError(f"{who}: the mapped axes have size {size}, and there are {len(found)} devices"
+                                f"{at_line()}. Map over fewer examples, or use vmap inside of pmap for several on "
+                                "each device.")
     ids = tuple([d.id for d in found[:size]]) if hasattr(found[0], "id") else ()
     return DeviceMesh(((name, size),), ids, getattr(found[0], "platform", ""))
 

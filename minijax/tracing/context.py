@@ -60,12 +60,13 @@ class Trace:
         """The mapped axes around that have names, innermost first."""
         return self.parent.axes() if self.parent is not None else ()
 
+    def scope(self) -> Any:
+        """What handlers around have programs traced here depend on: a part of the key of what is kept."""
+        return self.parent.scope() if self.parent is not None else None
+
     def is_ancestor_or_self(self, other: Trace) -> bool:
         """Whether `self` is `other` or one of the traces around it."""
-        trace: Trace | None = other
-        while trace is not None and trace is not self:
-            trace = trace.parent
-        return trace is self
+        return other is self or other.parent is not None and self.is_ancestor_or_self(other.parent)
 
 
 class Context(threading.local):

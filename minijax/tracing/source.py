@@ -28,8 +28,7 @@ def is_internal(filename: str) -> bool:
     """Whether code of this file is not the user's."""
     found = _internal.get(filename)
     if found is None:
-        found = not filename.startswith(_shown) and any(filename.startswith(path) for path in _hidden)
-        _internal[filename] = found
+        found = _internal[filename] = not filename.startswith(_shown) and filename.startswith(tuple(_hidden))
     return found
 
 
@@ -38,9 +37,8 @@ def user_source() -> Source | None:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
-        name = code.co_filename
-        internal = _internal.get(name)
-        if internal is False or (internal is None and not is_internal(name)):
+        internal = _internal.get(code.co_filename)
+        if internal is False or (internal is None and not is_internal(code.co_filename)):
             return Source(code, frame.f_lasti)
         frame = frame.f_back
     return None

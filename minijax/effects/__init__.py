@@ -1,0 +1,19 @@
+"""Effects: programs that lean on their surroundings, the handlers that answer them, and taps.
+
+    ops.py        the effects: parameter, get_state, set_state, next_keys, tap
+    handler.py    the trace that answers; what a pure form exchanges
+    programs.py   programs made pure, one form for each op that holds programs
+    custom.py     forms of custom rules, and of programs on many devices
+    keys.py       sequences of random keys and their handler
+    store.py      the handler of modules: parameters, state, keys
+    taps.py       tap, collect, perturb
+
+All of it stands above the kernel: handlers are written with what any interpreter may use.
+"""
+
+from minijax.effects import custom  # noqa: F401  (gives ops their forms)
+from minijax.effects.handler import Handler, Plan, Values, form
+from minijax.effects.keys import MissingRNGError, PRNGSequence
+from minijax.effects.taps import collect, perturb, tap
+
+__all__ = ["Handler", "MissingRNGError", "PRNGSequence", "Plan", "Values", "collect", "form", "perturb", "tap"]

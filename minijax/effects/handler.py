@@ -1,0 +1,158 @@
+"""A handler: the interpreter that answers effects.
+
+A handler is a trace without tracers of its own.  An op that it answers it answers at once, so that Python control
+flow on values works; an op that holds a program with such ops it hands on with the program made pure
+(`programs.py`); all else is its parent's business.  Handlers nest, and each sees to its own effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+from minijax.errors import MissingRuleError
+from minijax.ir.jaxpr import Jaxpr
+from minijax.ir.op import Op
+from minijax.ir.types import ArrayType
+from minijax.tracing.context import Trace, context
+from minijax.tracing.source import at_line
+
+Answer = Callable[..., Sequence[Any]]
+Form = Callable[..., Sequence[Any]]
+H = TypeVar("H", bound="Handler")
+
+
+class Plan(NamedTuple):
+    """What a handler gives to a program and takes from it, as (name, type): the shape of its pure form.
+
+    `constant`: values that the program reads.
+    `stepwise`: values of which each step of a loop reads its own.
+    `carried`: values that the program reads and changes; a loop carries them.
+    `emitted`: values that the program gives out; a loop stacks them.
+    """
+
+    constant: tuple[tuple[Any, ArrayType], ...] = ()
+    stepwise: tuple[tuple[Any, ArrayType], ...] = ()
+    carried: tuple[tuple[Any, ArrayType], ...] = ()
+    emitted: tuple[tuple[Any, ArrayType], ...] = ()
+
+
+class Values(NamedTuple):
+    """The values of a plan that go in."""
+
+    constant: Sequence[Any]
+    stepwise: Sequence[Any]
+    carried: Sequence[Any]
+
+
+class Handler(Trace):
+    """A trace that answers some effect ops.
+
+    A subclass names its `effects`, lists its `answers`, and says what its programs' pure forms exchange with it:
+    `plan`, `values`, `inside`, `results` and `update`.
+    """
+
+    __slots__ = ()
+    name = "handler"
+    effects: ClassVar[frozenset[str]] = frozenset()
+    answers: ClassVar[dict[Op, Answer]] = {}
+
+    def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
+        """Answer the op, or the effects of the programs it holds, or leave it to the parent."""
+        answer = self.answers.get(op)
+        if answer is not None:
+            return tuple(answer(self, *args, **params))
+        if "custom" in op.traits or not self.effects.isdisjoint(op.effects_of(params)):
+            return tuple(self.form(op, params)(self, op, args, params))
+        return self.parent.process(op, args, params)  # type: ignore[union-attr]
+
+    def form(self, op: Op, params: dict[str, Any]) -> Form:
+        """How an op passes on the effects of the programs that it holds."""
+        if op not in forms:
+            mine = ", ".join(sorted(op.effects_of(params) & self.effects))
+            raise MissingRuleError(f"The op '{op.name}' holds a program with the effects {mine}{at_line()}, and how it "
+                                   "passes them on is not known. Give it a form: minijax.effects.form(op)(function).")
+        return forms[op]
+
+    def pass_on(self, op: Op, *args: Any, **params: Any) -> tuple[Any, ...]:
+        """Bind an op in the trace around."""
+        with current(self.parent):
+            return op.bind(*args, **params)
+
+    def label(self, name: str) -> str:
+        """The full name of what is tapped here."""
+        return name
+
+    def plan(self, programs: Sequence[Jaxpr], loop: bool) -> Plan | None:
+        """What these programs exchange with the handler; None if they create something, so that it has no shape yet.
+
+        `loop`: what is carried comes out like it goes in, as in the steps of a loop and in branches.
+        """
+        raise NotImplementedError
+
+    def values(self, plan: Plan, steps: tuple[int, ...] = ()) -> Values:
+        """The values that go in; of those read step by step the stacks, for a loop of so many `steps`."""
+        raise NotImplementedError
+
+    @classmethod
+    def inside(cls: type[H], plan: Plan, values: Values) -> H:
+        """The handler of a pure form; its parent is the current trace."""
+        raise NotImplementedError
+
+    def results(self, plan: Plan, loop: bool) -> tuple[list[Any], list[Any]]:
+        """Of a handler inside: the values emitted and those carried, in the end."""
+        raise NotImplementedError
+
+    def update(self, plan: Plan, emitted: Sequence[Any], carried: Sequence[Any]) -> None:
+        """Take in what a pure form gave."""
+        raise NotImplementedError
+
+    def prepare(self, programs: Sequence[Jaxpr]) -> None:
+        """Create what the programs would create, without running them."""
+
+
+forms: dict[Op, Form] = {}
+
+
+def form(*ops: Op) -> Callable[[Form], Form]:
+    """Decorate the form of some ops that hold programs: (handler, op, args, params) -> results, effects answered.
+
+    >>> from minijax.calls.jit import jit_p
+    >>> form(jit_p)(forms[jit_p]) is forms[jit_p]
+    True
+    """
+    def decorate(function: Form) -> Form:
+        forms.update(dict.fromkeys(ops, function))
+        return function
+
+    return decorate
+
+
+def handlers(kind: type[H]) -> Iterator[H]:
+    """The handlers of a kind that are running here, innermost first."""
+    trace: Trace | None = context.trace
+    while trace is not None:
+        if isinstance(trace, kind):
+            yield trace
+        trace = trace.parent
+
+
+def enclosing(kind: type[H]) -> H | None:
+    """The innermost handler of a kind that is running here."""
+    return next(handlers(kind), None)
+
+
+class current:
+    """Context manager: a trace that is running already is the current one inside."""
+
+    __slots__ = ("trace", "before")
+
+    def __init__(self, trace: Trace | None) -> None:
+        self.trace = trace
+
+    def __enter__(self) -> None:
+        self.before = context.trace
+        context.trace = self.trace  # type: ignore[assignment]
+
+    def __exit__(self, *exception: Any) -> None:
+        context.trace = self.before

@@ -1,0 +1,275 @@
+"""The frame of one call of `init` or `apply`: the handler of modules, and the names of the modules that it runs.
+
+A frame's `scopes` are the module methods that are running, outermost first.  A scope counts the modules that are made
+in it, so that each has a name of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from minijax.effects import ops
+from minijax.effects.handler import enclosing
+from minijax.effects.keys import PRNGSequence
+from minijax.effects.programs import uses_of
+from minijax.effects.store import StoreHandler, leaves_of, slot_of
+from minijax.errors import MinijaxValueError, UnexpectedTracerError
+from minijax.interop.runtime import trace_state
+from minijax.ir.types import ArrayType
+from minijax.tracing.array import typeof
+from minijax.tracing.context import context
+from minijax.tracing.source import at_line
+
+
+class JaxUsageError(UnexpectedTracerError):
+    """A parameter, state or key asked for inside one of JAX's own transforms."""
+
+
+@dataclasses.dataclass
+class Scope:
+    """A running method of a module; `module` is None outside of all."""
+
+    module: Any = None
+    method: str = "__call__"
+    counters: Counter[str] = dataclasses.field(default_factory=Counter)
+    names: set[str] = dataclasses.field(default_factory=set)
+
+
+class Frame(StoreHandler):
+    """What one call of `init` or `apply` knows.
+
+    `bound`: for each module made outside of all frames, the one made of it here.
+    `closing`: functions to call when the call has ended well.
+    """
+
+    __slots__ = ("scopes", "bound", "closing", "jax_state", "number")
+    count = 0
+
+    def __init__(self, parent: Any, keys: PRNGSequence | None, frozen: bool) -> None:
+        super().__init__(parent, keys, frozen)
+        self.scopes = [Scope()]
+        self.bound: dict[int, tuple[Any, Any]] = {}
+        self.closing: list[Callable[[], None]] = []
+        self.jax_state = trace_state()
+        Frame.count += 1
+        self.number = Frame.count
+
+    # ---- names ----
+
+    @contextlib.contextmanager
+    def running(self, module: Any, method: str) -> Iterator[None]:
+        """Context manager: a method of a module runs."""
+        self.scopes.append(Scope(module, method))
+        try:
+            yield
+        finally:
+            self.scopes.pop()
+
+    def new_name(self, name: str) -> str:
+        """The full name of a module that is being made with this name: that of the method that makes it in front."""
+        scope = self.scopes[-2]
+        if scope.module is not None:
+            method = {"__call__": "", "__init__": "~/"}.get(scope.method, f"~{scope.method}/")
+            name = f"{module_name(scope.module)}/{method}{name}"
+        stem, number = stem_and_number(name)
+        if number is None:
+            number = scope.counters[stem]
+            name = f"{stem}_{number}" if number else stem
+        elif name in scope.names:
+            raise MinijaxValueError(
+                f"Module name '{name}' is not unique{at_line()}: another module has it already, and they would share "
+                "their parameters. Leave out the number, or use one module twice.")
+        return name
+
+    def declare(self, name: str, level: int = -1) -> tuple[()]:
+        """A module has taken this name."""
+        scope = self.scopes[level]
+        scope.names.add(name)
+        stem, number = stem_and_number(name)
+        scope.counters[stem] = max(scope.counters[stem], (number or 0) + 1)
+        return ()
+
+    def add_module(self, name: str) -> None:
+        """The module that is being made takes this name; a program that is being recorded remembers."""
+        self.declare(name, -2)
+        if context.trace is not self:
+            ops.module_p.bind(name=name)
+
+    def label(self, name: str) -> str:
+        """The full name of a tap: its module's in front."""
+        module = self.scopes[-1].module
+        return name if module is None else f"{module_name(module)}/{name}"
+
+    def scope(self) -> Any:
+        """What a program traced here depends on: the names and types that it finds, and who takes part."""
+        if not self.frozen or Frame.outside:
+            return super().scope()  # a program of this frame alone
+        top = self.scopes[-1]
+        path = tuple([(scope.module and module_name(scope.module), scope.method) for scope in self.scopes])
+        found = tuple([(name, typeof(value)) for name, value in (*self.params.items(), *self.current.items())])
+        keys = None if self.keys is None else typeof(self.keys.internal_state[0])
+        return (path, frozenset(top.counters.items()), found, keys, tuple([stack.get() for stack in hook_stacks]),
+                self.parent.scope())
+
+    # ---- what there is ----
+
+    def all_parameters(self) -> dict[tuple[str, str], Any]:
+        """The parameters, (module, name) -> value, as they are read here."""
+        return {slot: self.read_parameter(*slot) for slot in self.params}
+
+    def read_parameter(self, module: str, name: str) -> Any:
+        """A parameter that there is; a program that is being recorded reads it."""
+        value = self.params[module, name]
+        if context.trace is self:
+            return value
+        return ops.parameter_p.bind(module=module, name=name, shape=typeof(value).shape, dtype=typeof(value).dtype,
+                                    init=None)[0]
+
+    def all_states(self) -> dict[tuple[str, str], Any]:
+        """The states, (module, name) -> tree, as they are read here."""
+        return {slot: self.read_state(*slot) for slot in self.state_names()}
+
+    def initial_states(self) -> dict[tuple[str, str], Any]:
+        """The initial values of the states."""
+        return {slot: self.tree_of(*slot, self.initial) for slot in self.state_names()}
+
+    def frames(self) -> Iterator[Frame]:
+        """This frame and those around it, innermost first."""
+        trace = self
+        while trace is not None:
+            if isinstance(trace, Frame):
+                yield trace
+            trace = trace.parent
+
+    def read_state(self, module: str, name: str, init: Any = None, captured: Sequence[Any] = ()) -> Any:
+        """A state; a program that is being recorded reads its leaves.
+
+        `init` is the closed program of the initial value of one that there is not yet, `captured` its inputs.
+        """
+        if context.trace is self and init is None:
+            return self.tree_of(module, name, self.current)
+        types, tree = self.state_types(module, name) if init is None else (init.out_types, None)
+        leaves = [ops.get_state_p.bind(*captured, module=module, name=name, leaf=i, shape=type.shape, dtype=type.dtype,
+                                       init=init)[0] for i, type in enumerate(types)]
+        return leaves[0] if tree is None else tree.unflatten(leaves)
+
+    def write_state(self, module: str, name: str, value: Any) -> None:
+        """Set a state, a pytree; a program that is being recorded sets its leaves."""
+        for leaf, x, tree in leaves_of(value):
+            options = {} if tree is None else {"tree": tree}
+            if context.trace is self:
+                self.set_state(x, module=module, name=name, leaf=leaf, **options)
+            else:
+                ops.set_state_p.bind(x, module=module, name=name, leaf=leaf, **options)
+
+    def has_state(self, module: str, name: str) -> bool:
+        """Whether there is such a state, made by what is being recorded, perhaps."""
+        return bool(self.state_types(module, name)[0]) or (module, name) in self.trees
+
+    def state_types(self, module: str, name: str) -> tuple[list[ArrayType], Any]:
+        """The types of the leaves of a state, and its tree: as it is, and as what is being recorded has left it."""
+        found = {leaf: typeof(x) for (of, own, leaf), x in self.current.items() if (of, own) == (module, name)}
+        tree, between = self.trees.get((module, name)), []
+        trace: Any = context.trace
+        while trace is not self:
+            between[:0] = [use for eqn in getattr(trace, "eqns", ()) for use in uses_of(eqn)]
+            trace = trace.parent
+        for use in between:
+            if use.op in (ops.get_state_p, ops.set_state_p) and slot_of(use) == (module, name):
+                assert use.type is not None, "a state has a value"
+                if use.op is ops.set_state_p and use.params["leaf"] == 0:
+                    found, tree = {}, use.params.get("tree")
+                found[use.params["leaf"]] = use.type
+        return [found[leaf] for leaf in sorted(found)], tree
+
+    outside: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # modules made outside, by id
+
+
+hook_stacks: list[ContextVar[tuple[Any, ...]]] = []
+
+
+def hook_stack(name: str) -> ContextVar[tuple[Any, ...]]:
+    """A stack of users' functions that take part in what modules do, innermost first."""
+    hook_stacks.append(ContextVar(name, default=()))
+    return hook_stacks[-1]
+
+
+@contextlib.contextmanager
+def pushed(*pairs: tuple[ContextVar[tuple[Any, ...]], Any]) -> Iterator[None]:
+    """Context manager: each function is on its stack."""
+    tokens = [(stack, stack.set((function, *stack.get()))) for stack, function in pairs]
+    try:
+        yield
+    finally:
+        for stack, token in tokens:
+            stack.reset(token)
+
+
+def through(stack: ContextVar[tuple[Any, ...]], last: Callable[..., Any], *context: Any) -> Callable[..., Any]:
+    """`last` behind the functions of a stack: each is called with the next one, its arguments and the context."""
+    def chain(functions: tuple[Any, ...]) -> Callable[..., Any]:
+        if not functions:
+            return last
+        return lambda *args: functions[0](chain(functions[1:]), *args, *context)
+
+    return chain(stack.get())
+
+
+def inside_transform() -> bool:
+    """Whether a transformed function is running here."""
+    return enclosing(Frame) is not None
+
+
+def frame_of(who: str) -> Frame:
+    """The frame that is running.
+
+    Raises `MinijaxValueError` outside of all, and `JaxUsageError` inside JAX's own transforms.
+    """
+    frame = enclosing(Frame)
+    if frame is None:
+        raise MinijaxValueError(f"`hk.{who}` must be used as part of an `hk.transform`{at_line()}. Wrap the function "
+                                "that calls it: f = hk.transform(function), then f.init and f.apply.")
+    if frame.jax_state != trace_state():
+        raise JaxUsageError(f"`hk.{who}` was called inside one of JAX's own transforms{at_line()}, which knows nothing "
+                            "of parameters, state and keys: they would leak. Use minijax's jit, grad, vmap, scan, ... "
+                            "there; they may be used inside modules as anywhere.")
+    return frame
+
+
+def current_scope() -> Scope:
+    """The innermost running method."""
+    return frame_of("current_module").scopes[-1]
+
+
+def module_name(module: Any) -> str:
+    """A module's full name; raises `MinijaxValueError` before its constructor has run."""
+    name: str | None = getattr(module, "module_name", None)
+    if name is None:
+        raise MinijaxValueError(f"{type(module).__name__}{at_line()}: the super constructor must be called before you "
+                                "create parameters or submodules. Put super().__init__(name=name) first.")
+    boundary = closure_boundary.get()
+    if boundary is not None and module.created_in < boundary:
+        raise MinijaxValueError(f"The module '{name}' was made outside of the function wrapped in hk.transparent_lift "
+                                f"or hk.layer_stack{at_line()}, and its parameters would not be found there. "
+                                "Make it inside that function.")
+    return name
+
+
+closure_boundary: ContextVar[int | None] = ContextVar("closure_boundary", default=None)
+
+
+def stem_and_number(name: str) -> tuple[str, int | None]:
+    """A name without its number, and the number.
+
+    >>> stem_and_number("linear_12"), stem_and_number("conv2_d"), stem_and_number("a_01")
+    (('linear', 12), ('conv2_d', None), ('a_01', None))
+    """
+    found = re.fullmatch(r"(.*)_(0|[1-9]\d*)", name, re.DOTALL)
+    return (found[1], int(found[2])) if found else (name, None)
