@@ -7,21 +7,34 @@
     transforms.py   transform and its relatives
     lift.py         parameters of pure functions, lifted
     stateful.py     minijax's transforms under Haiku's names
+
+and the modules themselves, one kind to a file, with whole networks in nets/.
 """
 
 from types import ModuleType
 
 from minijax.effects.taps import collect, perturb, tap
-from minijax.haiku import config
+from minijax.haiku import config, initializers, nets, pad
+from minijax.haiku.batch_norm import BatchNorm
+from minijax.haiku.conv import Conv1D, Conv2D, Conv3D, ConvND
+from minijax.haiku.data_format import get_channel_index
+from minijax.haiku.functions import dropout
 from minijax.haiku.keys import (MissingRNGError, PRNGSequence, maybe_get_rng_sequence_state, maybe_next_rng_key,
                                 next_rng_key, next_rng_keys, replace_rng_sequence_state, reserve_rng_keys, with_rng)
+from minijax.haiku.layer_norm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from minijax.haiku.lift import (LiftWithStateUpdater, lift, lift_with_state, transparent_lift,
                                 transparent_lift_with_state)
+from minijax.haiku.linear import Bias, Linear
 from minijax.haiku.module import (MethodContext, Module, ModuleProtocol, SupportsCall, current_name, force_name,
                                   intercept_methods, name_like, name_scope, transparent)
+from minijax.haiku.moving_averages import EMAParamsTree, ExponentialMovingAverage
 from minijax.haiku.parameters import (DO_NOT_STORE, GetterContext, SetterContext, custom_creator, custom_getter,
                                       custom_setter, get_current_state, get_initial_state, get_parameter, get_params,
                                       get_state, running_init, set_state)
+from minijax.haiku.recurrent import RNNCore, dynamic_unroll, static_unroll
+from minijax.haiku.recurrent_cores import GRU, LSTM, Conv1DLSTM, Conv2DLSTM, Conv3DLSTM, LSTMState, VanillaRNN
+from minijax.haiku.recurrent_wrappers import DeepRNN, IdentityCore, ResetCore, deep_rnn_with_skip_connections
+from minijax.haiku.spectral_norm import SNParamsTree, SpectralNorm
 from minijax.haiku.stateful import (cond, eval_shape, fori_loop, grad, map, remat, scan, switch, value_and_grad, vmap,
                                     while_loop)
 from minijax.haiku.transforms import (MultiTransformed, MultiTransformedWithState, MutableParams, MutableState,
@@ -30,4 +43,4 @@ from minijax.haiku.transforms import (MultiTransformed, MultiTransformedWithStat
                                       with_empty_state, without_apply_rng, without_state)
 
 __all__ = [name for name, value in globals().items() if not name.startswith("_") and (
-    not isinstance(value, ModuleType) or value is config) and name != "ModuleType"]
+    not isinstance(value, ModuleType) or value in (config, initializers, nets, pad)) and name != "ModuleType"]

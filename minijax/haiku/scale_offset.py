@@ -29,10 +29,8 @@ def as_axes(module: Any, name: str, axis: Any) -> Axes:
         return axis
     if isinstance(axis, int):
         return (axis,)
-    if isinstance(axis, Iterable):
-        axis = tuple(axis)
-        if all(isinstance(position, int) for position in axis):
-            return axis
+    if isinstance(axis, Iterable) and all(isinstance(position, int) for position in axis):
+        return tuple(axis)
     raise refusal(module, f"`{name}` should be an int, slice or iterable of ints. Got: {axis!r}",
                   "-1 is the last axis, slice(1, None) all but the first.")
 
