@@ -103,8 +103,8 @@ def name_of(path: Sequence[Any]) -> str:
     Letters that would be mistaken for something else are written as in addresses: `.` in a key as `%2E`.
     Positions and attributes stand in brackets.
 
-    >>> name_of([pytree.DictKey("mlp/~/linear_0"), pytree.DictKey("w")])
-    'mlp/~/linear_0.w'
+    >>> [name_of(path) for path, _ in pytree.leaves_with_path({"mlp/~/linear_0": {"w": 1.0, "b.2": [0.0]}})]
+    ['mlp/~/linear_0.b%2E2.[0]', 'mlp/~/linear_0.w']
     """
     name = ".".join([_part(key) for key in path]) if path else "[]"
     return name if name != "__metadata__" else "%5F_metadata__"  # safetensors keeps this name to itself
@@ -160,7 +160,7 @@ def _loaded(path: pathlib.Path, name: str, array: np.ndarray) -> Any:
 def _nested(path: pathlib.Path, arrays: Arrays) -> dict[str, Any]:
     """A dict of dicts from names."""
     tree: dict[str, Any] = {}
-    for name, array in arrays.items():
+    for name, array in sorted(arrays.items()):
         *modules, last = [urllib.parse.unquote(part) for part in name.split(".")]
         if "[" in name:
             raise StoredArraysError(f"load: {path} holds {_shown(name)}, which is in a tuple, a list or an object"
