@@ -20,7 +20,7 @@ from typing import Any
 from minijax import pytree
 from minijax import numpy as jnp
 from minijax.errors import MinijaxValueError
-from minijax.haiku.frames import current_frame, inside_transform
+from minijax.haiku.frames import inside_transform
 from minijax.haiku.module import MethodContext, Module, current_module, intercept_methods
 from minijax.haiku.parameters import custom_creator, custom_getter
 from minijax.ir.dtypes import as_dtype, is_float
@@ -44,7 +44,7 @@ class Policy:
 
     @classmethod
     def of(cls, text: str) -> Policy:
-        """The policy that a text says: `params=...,compute=...,output=...` in any order (p, c, o), or one dtype for all.
+        """The policy that a text says: `params=...,compute=...,output=...` (p, c, o) in any order, or a dtype for all.
 
         Raises `MinijaxValueError` for a text that says something else.
         """
@@ -52,8 +52,8 @@ class Policy:
             return cls(*[as_dtype(text.strip())] * 3)
         pairs = dict(re.findall(r"\s*([pco])\w*\s*=\s*(\w+)\s*(?:,|$)", text))
         if len(pairs) != 3 or text.count("=") != 3:
-            raise MinijaxValueError(f"a policy is written 'params=float32,compute=bfloat16,output=float32', got {text!r}"
-                                    f"{at_line()}. Say each of the three once.")
+            raise MinijaxValueError("a policy is written 'params=float32,compute=bfloat16,output=float32', got "
+                                    f"{text!r}{at_line()}. Say each of the three once.")
         return cls(*[as_dtype(pairs[letter]) for letter in "pco"])
 
     def cast_to_param(self, tree: Any) -> Any:

@@ -199,6 +199,8 @@ def _with_plain_dtype(array: np.ndarray) -> np.ndarray:
 
 
 def _with_own_dtype(name: str, array: np.ndarray) -> np.ndarray:
+    if not isinstance(array, np.ndarray):
+        raise StoredArraysError(f"{name!r} in it is no array.")
     if array.dtype.names is None:
         _dtype(name, array.dtype.name)
         return array
