@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from minijax import pytree
 from minijax import numpy as jnp
 from minijax.errors import MinijaxValueError
 from minijax.haiku.frames import inside_transform
-from minijax.haiku.module import MethodContext, Module, current_module, intercept_methods
+from minijax.haiku.module import MethodContext, Module, current_module, interceptors
 from minijax.haiku.parameters import custom_creator, custom_getter
 from minijax.ir.dtypes import as_dtype, is_float
 from minijax.tracing.array import is_value
@@ -113,10 +114,8 @@ def set_policy(cls: type[Module], policy: Any) -> None:
     >>> hk.mixed_precision.clear_policy(hk.Linear)
     """
     _check(policy)
-    if _policies.interceptor is None:
-        _policies.interceptor = intercept_methods(_apply_policy)
-        _policies.interceptor.__enter__()  # for good: without policies it does nothing
     _policies.of_class[_key(cls)] = policy
+    _intercept()
 
 
 def get_policy(cls: type[Module]) -> Any:
@@ -134,6 +133,7 @@ def clear_policy(cls: type[Module]) -> None:
     >>> clear_policy(Module)
     """
     _policies.of_class.pop(_key(cls), None)
+    _intercept()
 
 
 def current_policy() -> Any:
@@ -168,6 +168,16 @@ def push_policy(cls: type[Module], policy: Any) -> Iterator[None]:
         clear_policy(cls)
         if before is not None:
             set_policy(cls, before)
+
+
+def _intercept() -> None:
+    """Take part in the calls of methods, outermost, if there is any policy.
+
+    A new interceptor for new policies: programs traced under the old ones are told apart by it.
+    """
+    others = tuple([each for each in interceptors.get() if each is not _policies.interceptor])
+    _policies.interceptor = functools.partial(_apply_policy) if _policies.of_class else None
+    interceptors.set(others if _policies.interceptor is None else (*others, _policies.interceptor))
 
 
 def _check(policy: Any) -> None:
