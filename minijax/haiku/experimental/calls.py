@@ -24,9 +24,8 @@ from minijax.haiku.frames import Frame, frame_of
 from minijax.haiku.module import MethodContext, Module, intercept_methods
 from minijax.haiku.transforms import transform_with_state
 from minijax.interpreters.stage import StageTrace, StageTracer
-from minijax.ir.jaxpr import Equation, Jaxpr, Var, held_programs
+from minijax.ir.jaxpr import Equation, Jaxpr, Var
 from minijax.ir.op import Op
-from minijax.ir.walk import all_programs
 from minijax.tracing.array import Array, Tracer, typeof
 from minijax.tracing.context import Trace, context, running
 from minijax.util import size_of
@@ -146,25 +145,19 @@ class Record:
             result = next_f(*args, **kwargs)
         finally:
             self.running.pop()
-        for eqn in trace.eqns[before:]:
-            self._claim(eqn, call)
+        for eqn in trace.eqns[before:]:  # calls inside have claimed theirs
+            self._made.setdefault(id(eqn), (eqn, call))
+            self._at.setdefault(eqn.source, call)
         call.output_spec = to_spec(result)
         if context.method_name != "__init__":
             call.details = ModuleDetails.of(context.module, context.method_name)
         return result
 
-    def _claim(self, eqn: Equation, call: Call) -> None:
-        """Say whose an equation is, and those in its programs, unless inner calls have said so."""
-        inner = [each for held in held_programs(eqn.params) for program in all_programs(held) for each in program.eqns]
-        for each in (eqn, *inner):
-            self._made.setdefault(id(each), (each, call))
-            self._at.setdefault(each.source, call)
-
     def owner(self, eqn: Equation, around: Call | None = None) -> Call | None:
         """The call that made an equation, or one that it derives from; None if no module did.
 
         `around` is the owner of the equation whose program this one is in: the result is it, or a call inside it.
-        Programs may be shared, and then the first call that made one says nothing of the next.
+        Programs may be shared, so a call elsewhere says nothing.
         """
         history = list(_history(eqn))
         found = [self._made[id(each)][1] for each in history if id(each) in self._made]

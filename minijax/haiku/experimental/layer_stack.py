@@ -127,7 +127,8 @@ class Stack:
     name: str
 
     def __call__(self, x: Any, *ys: Any, reverse: bool = False) -> tuple[Any, Any]:
-        init, apply = transform_with_state(self.layer)
+        options = {"reverse": reverse} if self.pass_reverse else {}
+        init, apply = transform_with_state(functools.partial(self.layer, **options))
 
         def init_layer(carry: Any, y: Any) -> Any:
             x, key = carry
@@ -142,11 +143,10 @@ class Stack:
 
         find, updater = self.lifted(init_all)
         params, state = [self.stacked(bundles) for bundles in find(x, maybe_next_rng_key())]
-        options = {"reverse": reverse} if self.pass_reverse else {}
 
         def apply_layer(x: Any, given: Any) -> Any:
             params, state, key, y = given
-            (x, z), state = apply(params, state, key, x, *y, **options)
+            (x, z), state = apply(params, state, key, x, *y)
             return x, (z, state)
 
         key = maybe_next_rng_key()
