@@ -183,4 +183,4 @@ def shape_error(who: str, trees: dict[str, Any], number: int) -> ShapeError:
         path, leaf = pytree.leaves_with_path(each)[number]
         found.append(f"{name}{pytree.keystr(path)} has shape {getattr(leaf, 'shape', ())}")
     return ShapeError(f"{who}: {', '.join(found)}{at_line()}. Gradients, state and parameters have the same shapes: "
-                      "call init again for parameters of other shapes, or reduce the gradients of a batch to their mean.")
+                      "call init again for other parameters, or reduce the gradients of a batch to their mean.")

@@ -21,7 +21,7 @@ HEADER = ("stage", "type", "norm", "of parameter", "largest entry")
 
 
 class Row(NamedTuple):
-    """What one stage gives: type, norm, norm in units of the parameter's, the entry of the largest size and its place."""
+    """One stage's updates: type, norm, norm in units of the parameter's, the entry of largest size and its place."""
 
     stage: str
     type: str

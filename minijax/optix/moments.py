@@ -162,9 +162,9 @@ def scale_by_adam(b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8, eps_root: Any
 
     `mu_dtype` is the dtype in which mu is remembered; `nesterov` looks one step ahead (Dozat, 2016).
 
-    >>> adam = scale_by_adam()
+    >>> adam = scale_by_adam(b1=0.5, b2=0.5)
     >>> print(adam.update(jnp.float32(-5.0), adam.init(jnp.float32(0.0)))[0])
-    -1.0000...
+    -1.0
     """
     decays("scale_by_adam", b1=b1, b2=b2)
     not_negative("scale_by_adam", eps=eps, eps_root=eps_root)
