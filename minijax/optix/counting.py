@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import minijax.numpy as jnp
-from minijax import Array, tree
+from minijax import Array, lax, tree
 from minijax.optix.checks import map_trees
 
 
@@ -53,7 +53,7 @@ def without_bias(mean: Any, decay: Any, count: Any) -> Any:
     >>> print(without_bias({"w": jnp.float32(3.0)}, 0.5, jnp.int32(2))["w"])
     4.0
     """
-    weight = 1 - decay ** count
+    weight = 1 - lax.pow(jnp.asarray(decay), count)  # decay ** count would compile for each known count
     return tree.map(lambda m: m / weight.astype(m.dtype), mean)
 
 
