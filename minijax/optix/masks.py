@@ -22,11 +22,13 @@ class MaskedState(NamedTuple):
     inner_state: Any
 
 
-def masked(inner: GradientTransformation, mask: Any) -> GradientTransformationExtraArgs:
+def masked(inner: GradientTransformation, mask: Any, *,
+           mask_compatible_extra_args: bool = False) -> GradientTransformationExtraArgs:
     """The transformation `inner` for those leaves where `mask` is true; the others keep their updates.
 
-    `mask` is a tree of booleans that the parameters' tree begins with, or a function from such a tree to one.  Raises
-    `MinijaxTypeError` for a mask of anything else, `TreeError` for one of another structure.
+    `mask` is a tree of booleans that the parameters' tree begins with, or a function from such a tree to one;
+    `mask_compatible_extra_args` applies it to keywords of `update` that are such trees, too.  Raises `MinijaxTypeError`
+    for a mask of anything else, `TreeError` for one of another structure.
 
     >>> import minijax.numpy as jnp
     >>> from minijax.optix import scale
@@ -47,6 +49,10 @@ def masked(inner: GradientTransformation, mask: Any) -> GradientTransformationEx
         flags = flags_of(mask, updates)
         seen = None if params is None else visible(flags, params)
         old = fields("masked", state, MaskedState).inner_state
+        if mask_compatible_extra_args:
+            whole = tree.structure(updates)
+            extra = {name: visible(flags, value) if tree.structure(value) == whole else value
+                     for name, value in extra.items()}
         changed, new = run_stage(inner, visible(flags, updates), old, seen, extra)
         merged = tree.map(lambda flag, new, old: new if flag else old, flags, changed, updates)
         return merged, MaskedState(new)
