@@ -80,7 +80,10 @@ def typed(**types: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
         @functools.wraps(function)
         def checked(*args: Any, **kwargs: Any) -> Any:
-            bound = signature.bind(*args, **kwargs)
+            try:
+                bound = signature.bind(*args, **kwargs)
+            except TypeError:
+                return function(*args, **kwargs)  # which says what is wrong with the call
             given = bound.arguments
             for name in expected.keys() & given.keys():
                 if given[name] is not None or name not in optional:
