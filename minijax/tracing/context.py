@@ -51,7 +51,8 @@ class Trace:
         try:
             if not self.records:
                 return rule(*args, **params)
-            with deriving(self.name, op):
+            source, origin, equation = context.attribution
+            with attributed(source, Origin(self.name, op, equation, origin), None):
                 return rule(*args, **params)
         finally:
             context.trace = before
@@ -127,12 +128,6 @@ class attributed:
 def located(equation: Equation) -> attributed:
     """Context manager: what is recorded inside comes from this equation of an earlier program."""
     return attributed(equation.source, equation.origin, equation)
-
-
-def deriving(transform: str, op: Op) -> attributed:
-    """Context manager: what is recorded inside was made by a rule of `op`, for a transform."""
-    source, origin, equation = context.attribution
-    return attributed(source, Origin(transform, op, equation, origin), None)
 
 
 def bind(op: Op, *args: Any, **params: Any) -> tuple[Any, ...]:
