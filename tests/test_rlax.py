@@ -86,7 +86,7 @@ def ours():
 
 @functools.cache
 def theirs():
-    compiled = program(jax, jjnp, original, tuple(CASES), compiler_options={"xla_backend_optimization_level": 0})
+    compiled = program(jax, jjnp, original, tuple(CASES))
     return [run(compiled, ARGUMENTS, stop) for stop in (True, False)]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import minijax.numpy as jnp
 import numpy as np
+
+import minijax.numpy as jnp
 from minijax.errors import DtypeError, MinijaxValueError, ShapeError
 from minijax.ir import dtypes
 from minijax.numpy.operands import operand

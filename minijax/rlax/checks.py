@@ -16,8 +16,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import minijax.numpy as jnp
 import numpy as np
+
+import minijax.numpy as jnp
 from minijax.api.boundary import boundary
 from minijax.config import state
 from minijax.errors import DtypeError, MinijaxValueError, ShapeError

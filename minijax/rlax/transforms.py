@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from minijax import nn
 import minijax.numpy as jnp
+from minijax import nn
 from minijax.rlax.checks import typed
 
 
