@@ -20,8 +20,8 @@ _DEVICES = ("block_until_ready", "debug_nans", "default_backend", "device_count"
 _FLOORS = ("api", "calls", "config", "errors", "interpreters", "ir", "lowering", "ops", "pytree", "tracing", "util")
 _NAMESPACES = ("ad_checkpoint", "checkpoint_policies", "custom_batching", "custom_derivatives", "debug",
                "distributed", "effects", "experimental", "haiku", "inspect", "interop", "language", "lax", "nn",
-               "numpy", "optimize", "random", "sharding", "taylor", "test_util", "testing", "tree", "tree_util",
-               "typing")
+               "numpy", "optimize", "optix", "random", "rlax", "sharding", "taylor", "test_util", "testing", "tree",
+               "tree_util", "typing")
 _MEMORY = ("checkpoint", "checkpoint_name", "print_saved_residuals", "remat", "saved_residuals")
 _CALLBACKS = ("io_callback", "pure_callback")
 _EFFECTS = ("collect", "perturb", "tap")

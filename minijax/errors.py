@@ -114,3 +114,11 @@ class UnboundAxisError(MinijaxError, NameError):
 
 class UnhandledEffectError(MinijaxError):
     """An effect that reached lowering without a handler."""
+
+
+class StoredArraysError(MinijaxValueError):
+    """A file of arrays that cannot be read, or whose arrays are not those expected; lists what differs."""
+
+
+class FrozenMapError(MinijaxError, AttributeError):
+    """An attribute of a mapping whose entries are read by key and cannot be changed."""

@@ -10,6 +10,7 @@ from minijax import config
 from minijax.testing import check_op, mutants, planted
 from tests.checker_samples import all_samples, checks_of
 
+pytestmark = pytest.mark.one_python
 CHECKS_OF_RULE = {
     "eval": ("type", "staged", "meaning", "backend", "differences", "effects"),
     "jvp": ("differences", "reverse", "kinks", "batched derivatives", "inside", "effects"),

@@ -26,11 +26,18 @@ ROWS = coverage.rows_in(coverage.PAGE.read_text(encoding="utf-8"))
 CHEAP = tuple(name for name in CHECKS if name != "backend")
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("op", SAMPLES, ids=str)
 def test_every_rule_of_every_op(op):
     report = check_op(op, SAMPLES[op], checks=checks_of(op, CHEAP), with_variants=variants_of(op))
     report.proofs += check_op(op, SAMPLES[op][:1], checks=checks_of(op, ("backend",)), with_variants=False).proofs
     assert coverage.cells(op, SAMPLES[op], report) == ROWS[op.name][1:-2], "python -m tools.coverage --write"
+
+
+@pytest.mark.parametrize("op", SAMPLES, ids=str)
+def test_compiled_values_of_every_op(op):
+    """Of the checks above the one that asks XLA, by itself."""
+    assert check_op(op, SAMPLES[op][:1], checks=checks_of(op, ("backend",)), with_variants=False).ok
 
 
 # ---- samples made up and harvested

@@ -235,9 +235,14 @@ def test_arrays_that_lie_where_they_should_are_not_moved(monkeypatch):
     moved = []
     monkeypatch.setattr("minijax.sharding.blocks.placed", lambda x, where: moved.append(x) or placed(x, where))
     close(add(double(x)), 4 * X + 1)
-    assert moved == []
-    close(add(X[:2]), X[:2] + 1)
-    assert len(moved) == 1
+    spelled = NamedSharding(x.sharding.mesh, P(x.sharding.mesh.axis_names[0], None))  # the same place, in more words
+    close(add(minijax.device_put(X, spelled)), X + 1)
+    close(minijax.pmap(lambda n, x, y: n * x + y, in_axes=(None, 0, 0), static_broadcasted_argnums=0)(2, X, x), 4 * X)
+    close(minijax.pmap(lambda a, b: a["x"] * b, in_axes=(0, None))({"x": X, "none": None}, 2.0), 2 * X)
+    assert moved == []  # NumPy arrays are cut by the compiled function
+    close(add(jnp.asarray(X[:2])), X[:2] + 1)
+    close(minijax.pmap(lambda x, *, y: x * y)(x, y=X), 2 * X * X)
+    assert len(moved) == 2
 
 
 def test_a_shard_map_follows_the_current_mesh():

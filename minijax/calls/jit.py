@@ -137,10 +137,11 @@ class TraceCache:
 
     def get(self, call: Arguments, types: tuple[ArrayType, ...]) -> Traced:
         """The program of the function called, for leaves of these types; traced on first need."""
-        key = types, call.tree, call.fixed, state.token, context.trace.axes(), context.trace.scope()
-        found = self.programs.get(key)
+        key, around = (types, call.tree, call.fixed, state.token, context.trace.axes()), context.trace.around()
+        found = self.programs.get(key) or around and around.find(self.programs, key)
         if found is None:
             found = trace_function(call, types)
+            key = around.key(key) if around else key
             if not any([isinstance(c, Tracer) for c in found.captured]):
                 bounded(self.programs, key, found, 1024)
         return found

@@ -1,6 +1,5 @@
 """L9: the main job.  Handwritten digits, classified by a network that is trained through minijax alone.
 
-    digits.py   the data          model.py    the network, its loss       adam.py   the optimizer
-    train.py    the loop          report.py   what is printed             plot.py   the picture
-    main.py     the command line
+    digits.py   the data                model.py    the network, its loss       train.py   the loop, with optix.adam
+    report.py   what is printed         plot.py     the picture                 main.py    the command line
 """

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 import minijax
-from minijax import Array, jit, nn, random, value_and_grad
-from minijax.demo import adam, model
+from minijax import Array, jit, nn, optix, random, value_and_grad
+from minijax.demo import model
 from minijax.demo.digits import Digits
 
 
@@ -25,19 +25,20 @@ class Trained(NamedTuple):
 
 
 @functools.partial(jit, static_argnames="size", donate_argnames=("params", "state"))
-def step(params: model.Parameters, state: adam.AdamState, key: Array, images: Array, targets: Array,
-         learning_rate: float, size: int) -> tuple[model.Parameters, adam.AdamState, Array]:
+def step(params: model.Parameters, state: Any, key: Array, images: Array, targets: Array, learning_rate: float,
+         size: int) -> tuple[model.Parameters, Any, Array]:
     """One step of Adam on `size` examples drawn at random; the parameters and state are used up."""
-    chosen = random.randint(random.fold_in(key, state.step), (size,), 0, len(images))
+    chosen = random.randint(random.fold_in(key, state[0].count), (size,), 0, len(images))
     value, gradient = value_and_grad(model.loss)(params, images[chosen], targets[chosen])
-    return *adam.update(params, gradient, state, learning_rate), value
+    updates, state = optix.adam(learning_rate).update(gradient, state)
+    return optix.apply_updates(params, updates), state, value
 
 
 def train(key: Array, digits: Digits, steps: int, size: int, learning_rate: float) -> Trained:
     """Train a new network, with a progress bar."""
     init_key, batch_key = random.split(key)
     params = model.init(init_key)
-    state = adam.init(params)
+    state = optix.adam(learning_rate).init(params)
     targets = nn.one_hot(digits.labels, 10)
     losses: list[Array] = []
     times = [time.perf_counter()]

@@ -45,6 +45,34 @@ class Values(NamedTuple):
     carried: Sequence[Any]
 
 
+class Surroundings:
+    """The handlers around, as a part of the key of a program that leans on them: one that asked for them while traced.
+
+    What a handler's `scope` says is worked out before the function is traced, for tracing may change it.
+    """
+
+    def __init__(self, trace: Trace | None) -> None:
+        self.asked: list[tuple[Handler, int]] = []
+        while trace is not None:
+            if isinstance(trace, Handler):
+                self.asked.append((trace, trace.asked))
+            trace = trace.parent
+        self.scopes: tuple[Any, ...] = ()
+
+    def find(self, programs: dict[Any, Any], key: Any) -> Any:
+        """A program that was traced where handlers said the same; who uses it leans on them, too."""
+        self.scopes = tuple([handler.scope() for handler, _ in self.asked])
+        found = programs.get((key, self.scopes))
+        if found is not None:
+            for handler, _ in self.asked:
+                handler.asked += 1
+        return found
+
+    def key(self, key: Any) -> Any:
+        """The key of a program just traced: with the handlers' part if it asked for one."""
+        return (key, self.scopes) if any([handler.asked != count for handler, count in self.asked]) else key
+
+
 class Handler(Trace):
     """A trace that answers some effect ops.
 
@@ -52,10 +80,22 @@ class Handler(Trace):
     `plan`, `values`, `inside`, `results` and `update`.
     """
 
-    __slots__ = ()
+    __slots__ = ("asked",)
     name = "handler"
     effects: ClassVar[frozenset[str]] = frozenset()
     answers: ClassVar[dict[Op, Answer]] = {}
+
+    def __init__(self, parent: Trace | None) -> None:
+        super().__init__(parent)
+        self.asked = 0  # how often somebody looked for it
+
+    def around(self) -> Surroundings:
+        """This handler and those around it."""
+        return Surroundings(self)
+
+    def scope(self) -> Any:
+        """What tells programs that lean on it, traced here, from those traced elsewhere: hashable."""
+        raise NotImplementedError
 
     def process(self, op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
         """Answer the op, or the effects of the programs it holds, or leave it to the parent."""
@@ -133,13 +173,20 @@ def handlers(kind: type[H]) -> Iterator[H]:
     trace: Trace | None = context.trace
     while trace is not None:
         if isinstance(trace, kind):
+            trace.asked += 1
             yield trace
         trace = trace.parent
 
 
 def enclosing(kind: type[H]) -> H | None:
     """The innermost handler of a kind that is running here."""
-    return next(handlers(kind), None)
+    trace: Trace | None = context.trace
+    while trace is not None:
+        if isinstance(trace, kind):
+            trace.asked += 1
+            return trace
+        trace = trace.parent
+    return None
 
 
 class current:

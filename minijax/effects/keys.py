@@ -138,7 +138,7 @@ class KeyHandler(Handler):
 
     def scope(self) -> Any:
         """What tells programs traced here from those traced elsewhere."""
-        return self.token, super().scope()
+        return self.token
 
     def plan(self, programs: Sequence[Jaxpr], loop: bool) -> Plan | None:
         """Keys are carried, if any are drawn."""

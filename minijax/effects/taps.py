@@ -58,7 +58,7 @@ class Collector(Handler):
 
     def scope(self) -> Any:
         """Programs traced where values are collected have their taps."""
-        return "taps", super().scope()
+        return "taps"
 
     def plan(self, programs: Sequence[Jaxpr], loop: bool) -> Plan:
         """Taps are emitted, and their shifts are read step by step."""

@@ -1,9 +1,8 @@
-"""Modules and functions made of others: in sequence, over more batch axes, later, or from a function.
+"""Modules and functions made of others: in sequence, over more batch axes, or from a function.
 
     Sequential    one after the other
     BatchApply    leading axes merged, and split again
     expand_apply  an axis more, and removed again
-    Deferred      made at its first use
     to_module     a class of modules from a function
 """
 
@@ -11,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import minijax.numpy as jnp
@@ -129,18 +128,3 @@ def to_module(f: Callable[..., Any]) -> type[Module]:
 
     FunctionModule.__doc__ = f.__doc__ or FunctionModule.__doc__
     return FunctionModule
-
-
-class Deferred:
-    """A module that `factory` makes at its first use: when it is called, or a method in `call_methods` is.
-
-    It is named as if it had been made here.  Afterwards its attributes are those of the module, `target`.
-
-    >>> from minijax import haiku as hk, random
-    >>> def autoencoder(x):
-    ...     encode = hk.Linear(2)
-    ...     decode = Deferred(lambda: hk.Linear(encode.input_size))
-    ...     return decode(encode(x))
-    >>> hk.transform(autoencoder).init(random.PRNGKey(0), jnp.ones((1, 5)))["linear_1"]["w"].shape
-    (2, 5)
-    """

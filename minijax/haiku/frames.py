@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import re
 import weakref
 from collections import Counter
@@ -32,7 +33,7 @@ class JaxUsageError(UnexpectedTracerError):
     """A parameter, state or key asked for inside one of JAX's own transforms."""
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True, eq=False)
 class Scope:
     """A running method of a module; `module` is None outside of all."""
 
@@ -110,13 +111,12 @@ class Frame(StoreHandler):
     def scope(self) -> Any:
         """What a program traced here depends on: the names and types that it finds, and who takes part."""
         if not self.frozen or Frame.outside:
-            return super().scope()  # a program of this frame alone
+            return self.token  # a program of this frame alone
         top = self.scopes[-1]
         path = tuple([(scope.module and module_name(scope.module), scope.method) for scope in self.scopes])
         found = tuple([(name, typeof(value)) for name, value in (*self.params.items(), *self.current.items())])
         keys = None if self.keys is None else typeof(self.keys.internal_state[0])
-        return (path, frozenset(top.counters.items()), found, keys, tuple([stack.get() for stack in hook_stacks]),
-                self.parent.scope())
+        return path, frozenset(top.counters.items()), found, keys, tuple([stack.get() for stack in hook_stacks])
 
     # ---- what there is ----
 
@@ -228,24 +228,22 @@ def inside_transform() -> bool:
 
 
 def frame_of(who: str) -> Frame:
-    """The frame that is running.
-
-    Raises `MinijaxValueError` outside of all, and `JaxUsageError` inside JAX's own transforms.
-    """
+    """The frame that is running; raises `MinijaxValueError` outside of all."""
     frame = enclosing(Frame)
     if frame is None:
         raise MinijaxValueError(f"`hk.{who}` must be used as part of an `hk.transform`{at_line()}. Wrap the function "
                                 "that calls it: f = hk.transform(function), then f.init and f.apply.")
+    return frame
+
+
+def changing_frame(who: str) -> Frame:
+    """The frame that is running, to which something is done; raises `JaxUsageError` inside JAX's own transforms."""
+    frame = frame_of(who)
     if frame.jax_state != trace_state():
         raise JaxUsageError(f"`hk.{who}` was called inside one of JAX's own transforms{at_line()}, which knows nothing "
                             "of parameters, state and keys: they would leak. Use minijax's jit, grad, vmap, scan, ... "
                             "there; they may be used inside modules as anywhere.")
     return frame
-
-
-def current_scope() -> Scope:
-    """The innermost running method."""
-    return frame_of("current_module").scopes[-1]
 
 
 def module_name(module: Any) -> str:
@@ -265,6 +263,7 @@ def module_name(module: Any) -> str:
 closure_boundary: ContextVar[int | None] = ContextVar("closure_boundary", default=None)
 
 
+@functools.lru_cache(4096)
 def stem_and_number(name: str) -> tuple[str, int | None]:
     """A name without its number, and the number.
 

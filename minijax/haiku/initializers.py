@@ -124,7 +124,7 @@ class RandomUniform:
 
 # ---- by the number of inputs and outputs of a unit
 
-@dataclass(eq=False)
+@dataclass(eq=False, init=False)
 class VarianceScaling:
     """Numbers of mean 0 and variance scale / n: what goes through a layer keeps its size.
 
@@ -138,16 +138,20 @@ class VarianceScaling:
         He      VarianceScaling(2.0, "fan_in", ...)
     """
 
-    scale: Any = 1.0
-    mode: str = "fan_in"
-    distribution: str = "truncated_normal"
-    fan_in_axes: Sequence[int] | None = None
+    scale: Any
+    mode: str
+    distribution: str
+    fan_in_axes: Sequence[int] | None
 
-    def __post_init__(self) -> None:
-        self.distribution = str(self.distribution).lower()
-        if self.scale < 0:
-            raise MinijaxValueError(f"VarianceScaling: scale is {self.scale}{at_line()}. A variance is not negative.")
-        for name, value, known in (("mode", self.mode, _MODES), ("distribution", self.distribution, _DISTRIBUTIONS)):
+    def __init__(self, scale: Any = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal",
+                 fan_in_axes: Sequence[int] | None = None):
+        self.scale = scale
+        self.mode = mode
+        self.distribution = str(distribution).lower()
+        self.fan_in_axes = fan_in_axes
+        if scale < 0:
+            raise MinijaxValueError(f"VarianceScaling: scale is {scale}{at_line()}. A variance is not negative.")
+        for name, value, known in (("mode", mode, _MODES), ("distribution", self.distribution, _DISTRIBUTIONS)):
             if value not in known:
                 raise MinijaxValueError(f"VarianceScaling: {name} is {value!r}{at_line()}. "
                                         f"Choose one of {', '.join(map(repr, known))}.")

@@ -10,7 +10,7 @@ from minijax.effects import ops
 from minijax.effects.handler import enclosing
 from minijax.effects.keys import KeyHandler, MissingRNGError, PRNGSequence
 from minijax.errors import MinijaxValueError
-from minijax.haiku.frames import frame_of
+from minijax.haiku.frames import changing_frame, frame_of
 from minijax.haiku.module import current_name
 from minijax.tracing.array import typeof
 from minijax.tracing.context import context, running
@@ -22,7 +22,7 @@ __all__ = ["MissingRNGError", "PRNGSequence", "maybe_get_rng_sequence_state", "m
 
 def key_handler(who: str) -> KeyHandler:
     """Who answers for random keys here; raises `MissingRNGError` if it was given none."""
-    frame_of(who)
+    changing_frame(who)
     handler = enclosing(KeyHandler)
     assert handler is not None, "a frame is one"
     if handler.keys is None:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 from minijax.effects.handler import enclosing
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.haiku import config
-from minijax.haiku.frames import Frame, frame_of, hook_stack, module_name, pushed
+from minijax.haiku.frames import Frame, Scope, frame_of, hook_stack, module_name, pushed
 from minijax.haiku.representation import auto_repr
 from minijax.tracing.source import at_line
 
@@ -56,11 +56,12 @@ class ModuleMetaclass(type(Protocol)):  # type: ignore[misc]
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         module = cls.__new__(cls, *args, **kwargs)
         module.__dict__["_made_with"] = args, kwargs
-        if enclosing(Frame) is None:
+        frame = enclosing(Frame)
+        if frame is None:
             inspect.signature(cls.__init__).bind(module, *args, **kwargs)
             Frame.outside[id(module)] = module
             return module
-        wrapped("__init__", cls.__init__, cls)(module, *args, **kwargs)
+        run_method(frame, module, "__init__", "__init__", cls.__init__, cls, args, kwargs)
         module_name(module)
         return module
 
@@ -78,22 +79,39 @@ def wrapped(name: str, method: Callable[..., Any], cls: Any) -> Callable[..., An
 
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        frame = frame_of(f"{cls.__name__}.{name}" if name != "__call__" else cls.__name__)
+        frame = enclosing(Frame) or frame_of(cls.__name__)
         if id(self) in Frame.outside:
             self = here(self, frame)
-        with frame.running(self, scope_name), contextlib.ExitStack() as stack:
-            for hook in method_hooks.get():
-                stack.enter_context(hook(self, name))
-            run = functools.partial(method, self)
-            result = intercepted(run, MethodContext(self, name, run, cls), args, kwargs) if interceptors.get() else run(
-                *args, **kwargs)
-        made = getattr(self, "module_name", None)
-        for scope in frame.scopes[1:]:
-            if made is not None and scope.module is not self:
-                scope.module.__dict__.setdefault("_submodules", set()).add(made)
-        return result
+        return run_method(frame, self, name, scope_name, method, cls, args, kwargs)
 
     return call
+
+
+def run_method(frame: Frame, module: Any, name: str, scope_name: str, method: Callable[..., Any], cls: Any,
+               args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a method of a module in a scope of its own; what it makes belongs to the modules around, too."""
+    frame.scopes.append(Scope(module, scope_name))
+    try:
+        if method_hooks.get() or interceptors.get():
+            result = watched(module, name, functools.partial(method, module), cls, args, kwargs)
+        else:
+            result = method(module, *args, **kwargs)
+    finally:
+        frame.scopes.pop()
+    made = module.__dict__.get("module_name")
+    if made is not None:
+        for scope in frame.scopes:
+            if scope.module is not None and scope.module is not module:
+                scope.module.__dict__.setdefault("_submodules", set()).add(made)
+    return result
+
+
+def watched(module: Any, name: str, run: Callable[..., Any], cls: Any, args: Any, kwargs: Any) -> Any:
+    """Call a method inside its hooks, through the interceptors."""
+    with contextlib.ExitStack() as stack:
+        for hook in method_hooks.get():
+            stack.enter_context(hook(module, name))
+        return intercepted(run, MethodContext(module, name, run, cls), args, kwargs)
 
 
 def intercepted(run: Callable[..., Any], context: MethodContext, args: Any, kwargs: Any) -> Any:
@@ -158,7 +176,7 @@ class Module(metaclass=ModuleMetaclass):
     def __init__(self, name: str | None = None) -> None:
         frame = frame_of("Module")
         if name is None:
-            name = getattr(self, "name", None) or snake_case(type(self).__name__)
+            name = self.__dict__.get("name") or getattr(type(self), "name", None) or snake_case(type(self).__name__)
         if name.startswith(FORCED):
             name = name[len(FORCED):]
             for part in name.split("/"):
@@ -233,13 +251,20 @@ class SupportsCall(Protocol):
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
+@functools.lru_cache(4096)
+def is_identifier(name: str) -> bool:
+    """Whether a string is a word of letters, digits and underscores."""
+    return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
+
+
 def check_name(part: str, name: str) -> None:
     """Raise `MinijaxValueError` unless part of a module's name is an identifier."""
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", part):
+    if not isinstance(name, str) or not is_identifier(part):
         raise MinijaxValueError(f"{name!r} is not a valid module name (must be a valid Python identifier){at_line()}. "
                                 "Use letters, digits and underscores.")
 
 
+@functools.lru_cache(4096)
 def snake_case(name: str) -> str:
     """A class's name in lower case with underscores.
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from minijax import pytree
 from minijax.effects import ops
-from minijax.haiku.frames import Frame, current_scope, frame_of, hook_stack, pushed, through
+from minijax.haiku.frames import Frame, changing_frame, frame_of, hook_stack, pushed, through
 from minijax.haiku.keys import MissingRNGError
 from minijax.haiku.module import Module, current_name
 from minijax.errors import MinijaxTypeError, MinijaxValueError
@@ -78,9 +78,9 @@ class GetterContext(NamedTuple):
     name = SetterContext.name
 
 
-def lift_prefix() -> str | None:
+def lift_prefix(frame: Frame) -> str | None:
     """The names of the lifted functions that are being initialized around, as the prefix of what they make."""
-    frame, names = frame_of("get_parameter"), []
+    names: list[str] = []
     if frame.frozen:
         return None
     for trace in frame.frames():
@@ -104,16 +104,25 @@ def get_parameter(name: str, shape: Sequence[int], dtype: Any = None, init: Init
     >>> hk.transform(lambda: hk.get_parameter("w", (2,), init=np.ones)).init(None)
     {'~': {'w': Array([1., 1.], dtype=float32)}}
     """
-    frame, module = frame_of("get_parameter"), current_name()
-    dtype = dtypes.canonical_dtype(float32 if dtype is None else dtype)
-    context = GetterContext(f"{module}/{name}", current_scope().module, dtype, shape, init, lift_prefix())
+    frame = frame_of("get_parameter")
+    module, dtype = current_name(), float32 if dtype is None else dtype
     if (module, name) in frame.params:
         value = frame.read_parameter(module, name)
     else:
-        value = new_parameter(frame, module, name, context)
+        context = context_of(frame, module, name, dtype, shape, init)
+        value = new_parameter(changing_frame("get_parameter"), module, name, context)
     if param_getters.get():
-        value = through(param_getters, lambda value: value, context)(value)
-    return checked(value, context)
+        value = through(param_getters, lambda value: value, context_of(frame, module, name, dtype, shape, init))(value)
+    type = None if value is None or value is DO_NOT_STORE else typeof(value)
+    if type is None or type.shape != tuple(shape) or type.dtype != dtype:
+        check(value, context_of(frame, module, name, dtype, shape, init))
+    return value
+
+
+def context_of(frame: Frame, module: str, name: str, dtype: Any, shape: Any, init: Any) -> GetterContext:
+    """What creators and getters are told."""
+    dtype = None if dtype is None else dtypes.canonical_dtype(dtype)
+    return GetterContext(f"{module}/{name}", frame.scopes[-1].module, dtype, shape, init, lift_prefix(frame))
 
 
 float32 = dtypes.float32
@@ -166,8 +175,8 @@ def created(frame: Frame, creators: Any, context: GetterContext) -> tuple[Any, A
     return values[0], closed, captured
 
 
-def checked(value: Any, context: GetterContext) -> Any:
-    """A parameter of the shape that was asked for, and of that kind of dtype."""
+def check(value: Any, context: GetterContext) -> None:
+    """Raise unless a parameter has the shape that was asked for, and that kind of dtype."""
     if value is None or value is DO_NOT_STORE:
         raise MinijaxValueError(f"The parameter '{context.full_name}' has no value{at_line()}: its creator stored "
                                 "nothing, so a getter must give one. Add it with hk.custom_getter.")
@@ -180,7 +189,6 @@ def checked(value: Any, context: GetterContext) -> Any:
         raise MinijaxTypeError(
             f"'{context.full_name}' with retrieved dtype {found.dtype} does not match dtype={context.original_dtype}"
             f"{at_line()}. Convert the parameter: params['{context.module_name}']['{context.name}'].astype(...).")
-    return value
 
 
 def get_state(name: str, shape: Sequence[int] | None = None, dtype: Any = float32,
@@ -204,15 +212,14 @@ def get_state(name: str, shape: Sequence[int] | None = None, dtype: Any = float3
     >>> f.apply(params, state, None)
     (Array(0, dtype=int32), {'~': {'n': Array(1, dtype=int32)}})
     """
-    frame, module = frame_of("get_state"), current_name()
-    context = GetterContext(f"{module}/{name}", current_scope().module, dtype, shape, init, lift_prefix())
+    frame, module = changing_frame("get_state"), current_name()
+    context = context_of(frame, module, name, dtype, shape, init)
     if frame.has_state(module, name):
         value = frame.read_state(module, name)
     elif init is None or shape is None or dtype is None:
         raise MinijaxValueError(f"No value for {name!r} in {module!r}, perhaps set an init function?{at_line()} "
                                 "get_state(name, shape, dtype, init=...) makes the value that is missing.")
     else:
-        context = context._replace(original_dtype=dtypes.canonical_dtype(dtype))
         value, program, captured = created(frame, state_creators, context)
         if program is not None and value is not DO_NOT_STORE:
             value = frame.read_state(module, name, program, captured)
@@ -227,11 +234,11 @@ def set_state(name: str, value: Any) -> None:
     Args: name: its name in the module.  value: an array, or a pytree of arrays.
     Raises: `MinijaxValueError` outside of a transform, and under vmap for a value that differs between examples.
     """
-    frame, module = frame_of("set_state"), current_name()
+    frame, module = changing_frame("set_state"), current_name()
     if state_setters.get():
         shape = pytree.map(lambda x: getattr(x, "shape", None), value)
         dtype = pytree.map(lambda x: getattr(x, "dtype", None), value)
-        context = SetterContext(f"{module}/{name}", current_scope().module, dtype, shape, lift_prefix())
+        context = SetterContext(f"{module}/{name}", frame.scopes[-1].module, dtype, shape, lift_prefix(frame))
         value = through(state_setters, lambda value: value, context)(value)
         if value is DO_NOT_STORE:
             return

@@ -60,9 +60,9 @@ class Trace:
         """The mapped axes around that have names, innermost first."""
         return self.parent.axes() if self.parent is not None else ()
 
-    def scope(self) -> Any:
-        """What handlers around have programs traced here depend on: a part of the key of what is kept."""
-        return self.parent.scope() if self.parent is not None else None
+    def around(self) -> Any:
+        """What programs traced here may lean on besides their arguments; handlers say (`effects/handler.py`)."""
+        return self.parent.around() if self.parent is not None else None
 
     def is_ancestor_or_self(self, other: Trace) -> bool:
         """Whether `self` is `other` or one of the traces around it."""
