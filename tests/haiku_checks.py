@@ -17,13 +17,14 @@ import minijax.haiku
 LIBRARIES = {"ours": (minijax, minijax.haiku), "theirs": (jax, haiku)}
 
 
-def same_module(build, *inputs, state=False, seed=0, jit=True, tolerance=2e-5):
+def same_module(build, *inputs, state=False, seed=0, jit=True, eager_init=True, tolerance=2e-5):
     """Both libraries give the same for a body `build(hk, jnp)`; returns our parameters, state and outputs as NumPy.
 
-    `state` says whether the body has state, `jit` whether the gradient is compiled, and `tolerance` how far
+    `state` says whether the body has state, `jit` whether the gradient is compiled, `eager_init` whether `init` is
+    not (a body of many modules costs less compiled), and `tolerance` how far
     outputs and gradients may differ, relative to the largest number of each array.
     """
-    found = {who: results(api, hk, build, inputs, seed, jit) for who, (api, hk) in LIBRARIES.items()}
+    found = {who: results(api, hk, build, inputs, seed, jit, eager_init) for who, (api, hk) in LIBRARIES.items()}
     ours, theirs = found["ours"], found["theirs"]
     for part in ("params", "state"):
         compare(ours[part], theirs[part], part)
@@ -33,11 +34,11 @@ def same_module(build, *inputs, state=False, seed=0, jit=True, tolerance=2e-5):
     return ours
 
 
-def results(api, hk, build, inputs, seed=0, jit=True):
+def results(api, hk, build, inputs, seed=0, jit=True, eager_init=True):
     """What one library makes of a body: for each part, arrays by path."""
     model = hk.transform_with_state(build(hk, api.numpy))
     key = api.random.PRNGKey(seed)
-    params, state = model.init(key, *inputs)
+    params, state = (model.init if eager_init else api.jit(model.init))(key, *inputs)
 
     def score(params, inputs, state):
         out, new_state = model.apply(params, state, key, *inputs)

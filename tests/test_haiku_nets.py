@@ -1,19 +1,23 @@
 """Networks of minijax.haiku, held against dm-haiku; the large ones by names and shapes only."""
 
+import functools
+
 import haiku
 import jax
 import numpy as np
 import pytest
-from haiku_checks import by_path, same_module
+from haiku_checks import by_path, compare, same_module
 
 import minijax
 import minijax.haiku
 import minijax.numpy as mjnp
 from minijax.errors import MinijaxValueError
 
+same_body = functools.partial(same_module, eager_init=False)
 numbers = np.random.default_rng(0)
 vectors = numbers.normal(size=(3, 4)).astype(np.float32)
-images = numbers.normal(size=(2, 32, 32, 3)).astype(np.float32)
+maps = numbers.normal(size=(4, 6, 6, 8)).astype(np.float32)
+images = numbers.normal(size=(8, 32, 32, 3)).astype(np.float32)
 
 SIZES = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032, 101: 44_549_160, 152: 60_192_808, 200: 64_673_832}
 
@@ -26,13 +30,13 @@ def perceptrons(hk, jnp):
         out = mlp(x)
         back = mlp.reverse()
         return [out, back(out), mlp.reverse(activate_final=True, name="back")(out),
-                hk.nets.MLP((5, 2), drawn, with_bias=False, activate_final=True)(x),
+                hk.nets.MLP([2], drawn, with_bias=False, activate_final=True)(x),
                 hk.nets.MLP(iter([6, 5, 2]))(x, dropout_rate=0.5, rng=hk.next_rng_key()), hk.nets.MLP([])(x)]
     return body
 
 
 def test_mlps_are_haikus():
-    found = same_module(perceptrons, vectors)
+    found = same_body(perceptrons, vectors)
     assert {"['mlp/~/linear_0']['w']", "['mlp/~reverse/back/~/linear_1']['b']"} <= set(found["params"])
 
 
@@ -47,7 +51,7 @@ def quantizers(hk, jnp):
 
 
 def test_vector_quantizers_are_haikus():
-    found = same_module(quantizers, vectors[None], state=True)
+    found = same_body(quantizers, vectors[None], state=True)
     assert "['vector_quantizer_ema/~/ema_dw']['hidden']" in found["new state"]
 
 
@@ -65,70 +69,86 @@ def test_quantizers_of_replicas_share_their_averages():
         np.testing.assert_allclose(one, np.broadcast_to(wanted, one.shape), rtol=1e-4)
 
 
-def small_networks(hk, jnp):
-    """Each kind of block in networks of four blocks, and MobileNets of two."""
+def pieces(hk, jnp):
+    """Each kind of block of residual networks, and MobileNets of one block."""
+    net, norm = hk.nets.ResNet, {"decay_rate": 0.5, "eps": 0.1}
+
     def body(x):
-        small = dict(blocks_per_group=(1, 1, 1, 2), num_classes=3, channels_per_group=(8, 8, 12, 8),
-                     logits_config={"w_init": None}, initial_conv_config={"output_channels": 8, "kernel_shape": 3})
-        resnets = [hk.nets.ResNet(**small), hk.nets.ResNet(**small, resnet_v2=True, bn_config={"decay_rate": 0.5}),
-                   hk.nets.ResNet(**small, bottleneck=False, strides=(1, 1, 2, 2), use_projection=(1, 0, 1, 1)),
-                   hk.nets.ResNet(**small, bottleneck=False, resnet_v2=True, name="last")]
-        small = dict(strides=(1, 2), channels=(8, 12), num_classes=3)
+        blocks = [net.BlockV1(12, 2, True, norm, bottleneck=True), net.BlockV1(8, 1, False, norm, bottleneck=False),
+                  net.BlockV2(8, 1, False, norm, bottleneck=True), net.BlockV2(12, 2, True, norm, bottleneck=False)]
+        small = dict(strides=(2,), channels=(8,), num_classes=3)
         mobiles = [hk.nets.MobileNetV1(**small), hk.nets.MobileNetV1(**small, use_bn=False)]
-        return [net(x, is_training) for net in resnets + mobiles for is_training in (True, False)]
+        return [block(x, True, False) for block in blocks] + [mobile(x, True) for mobile in mobiles]
     return body
 
 
-def test_small_networks_are_haikus():
-    found = same_module(small_networks, images[:, :16, :16], state=True, tolerance=1e-3)
-    assert "['res_net/~/block_group_0/~/block_0/~/shortcut_batchnorm/~/mean_ema']['average']" in found["state"]
+def test_blocks_are_haikus():
+    found = same_body(pieces, maps, state=True, tolerance=1e-3)
+    assert "['block_v1/~/shortcut_batchnorm/~/mean_ema']['average']" in found["state"]
+    assert not found["params"]["['block_v1/~/batchnorm_2']['scale']"].any()
 
 
 def shapes(api, hk, build):
     """Names, shapes and dtypes of parameters and state of a network, which is traced but not computed."""
-    model = hk.transform_with_state(build)
-    found = api.eval_shape(model.init, api.random.PRNGKey(0), jax.ShapeDtypeStruct((1, 64, 64, 3), np.float32))
+    model = hk.transform_with_state(build(hk))
+    return api.eval_shape(model.init, api.random.PRNGKey(0), jax.ShapeDtypeStruct((1, 64, 64, 3), np.float32))
+
+
+def named(found):
     leaves, _ = jax.tree_util.tree_flatten_with_path(found)
     return {jax.tree_util.keystr(path): (leaf.shape, np.dtype(leaf.dtype)) for path, leaf in leaves}
 
 
-def parameters(found):
-    """The number of parameters among shapes of parameters and state."""
-    return sum(int(np.prod(shape)) for path, (shape, _) in found.items() if path.startswith("[0]"))
+def count(params):
+    return sum(int(np.prod(leaf.shape)) for leaf in minijax.tree.leaves(params))
+
+
+LARGE = {
+    "ResNet50": lambda hk: lambda x: hk.nets.ResNet50(1000)(x, is_training=True),
+    "ResNet34 version 2": lambda hk: lambda x: hk.nets.ResNet34(
+        7, resnet_v2=True, strides=(1, 1, 2, 2), initial_conv_config={"stride": 1})(x, is_training=True),
+    "ResNet200 version 2": lambda hk: lambda x: hk.nets.ResNet200(1000, resnet_v2=True)(x, is_training=True),
+    "MobileNetV1": lambda hk: lambda x: hk.nets.MobileNetV1()(x, is_training=True),
+}
+
+
+@pytest.mark.parametrize("network", LARGE)
+def test_large_networks_have_haikus_names_and_shapes(network):
+    assert named(shapes(minijax, minijax.haiku, LARGE[network])) == named(shapes(jax, haiku, LARGE[network]))
 
 
 @pytest.mark.parametrize("depth", SIZES)
-def test_large_networks_have_haikus_names_and_shapes(depth):
-    version_2 = depth in (34, 200)
-    build = lambda hk: lambda x: getattr(hk.nets, f"ResNet{depth}")(1000, resnet_v2=version_2)(x, is_training=True)
-    ours = shapes(minijax, minijax.haiku, build(minijax.haiku))
-    assert ours == shapes(jax, haiku, build(haiku))
-    assert version_2 or parameters(ours) == SIZES[depth]
+def test_residual_networks_have_the_published_sizes(depth):
+    hk = minijax.haiku
+    assert hk.nets.ResNet.CONFIGS[depth] == haiku.nets.ResNet.CONFIGS[depth]
+    network = getattr(hk.nets, f"ResNet{depth}")
+    params, _ = shapes(minijax, hk, lambda hk: lambda x: network(1000)(x, is_training=True))
+    assert count(params) == SIZES[depth]
 
 
-def test_mobilenet_has_haikus_names_and_shapes():
-    build = lambda hk: lambda x: hk.nets.MobileNetV1()(x, is_training=True)
-    ours = shapes(minijax, minijax.haiku, build(minijax.haiku))
-    assert ours == shapes(jax, haiku, build(haiku))
-    assert parameters(ours) == 4_231_976
+def test_mobilenet_has_the_published_size():
+    params, _ = shapes(minijax, minijax.haiku, LARGE["MobileNetV1"])
+    assert count(params) == 4_231_976
 
 
-def logits_of(hk, network):
-    return hk.transform_with_state(lambda x: network(hk)(x, is_training=False))
+def test_resnet18_is_haikus():
+    """Initial values of parameters, and of state: mean and variance of each layer in a first forward pass."""
+    ours, theirs = (by_path(api.jit(hk.transform_with_state(
+        lambda x: hk.nets.ResNet18(10, resnet_v2=True)(x, is_training=True)).init)(api.random.PRNGKey(0), images))
+        for api, hk in ((minijax, minijax.haiku), (jax, haiku)))
+    compare(ours, theirs, "init", tolerance=1e-3)
 
 
 def test_our_resnet50_runs_in_haiku():
-    """Parameters made here, loaded into dm-haiku's network, give the same logits."""
-    network = lambda hk: hk.nets.ResNet50(10, logits_config={"w_init": hk.initializers.RandomNormal()})
-    model = minijax.haiku.transform_with_state(lambda x: network(minijax.haiku)(x, is_training=True))
-    params, state = minijax.jit(model.init)(minijax.random.PRNGKey(0), images)
-    params, state = minijax.tree.map(np.asarray, (params, state))
-    state = {name: {**averages, "average": averages["average"] + 1} if "average" in averages else averages
-             for name, averages in state.items()}
-    ours, _ = minijax.jit(logits_of(minijax.haiku, network).apply)(params, state, None, images)
-    theirs, _ = jax.jit(logits_of(haiku, network).apply)(params, state, None, images)
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
-    assert np.ptp(ours) > 1e-3
+    """Parameters and state of our network, filled with numbers and loaded into dm-haiku's, give the same logits."""
+    build = lambda hk: lambda x: hk.nets.ResNet50(10)(x, is_training=True)
+    fill = lambda leaf: (numbers.normal(size=leaf.shape) / np.sqrt(np.prod(leaf.shape[:-1]))).astype(leaf.dtype)
+    params, state = minijax.tree.map(fill, shapes(minijax, minijax.haiku, build))
+    state = minijax.tree.map(lambda x: 1 + x * x, state)
+    logits = [api.jit(hk.transform_with_state(lambda x: hk.nets.ResNet50(10)(x, is_training=False)).apply)(
+        params, state, None, images[:1])[0] for api, hk in ((minijax, minijax.haiku), (jax, haiku))]
+    compare({"logits": np.asarray(logits[0])}, {"logits": np.asarray(logits[1])}, "outputs", tolerance=1e-4)
+    assert np.ptp(np.asarray(logits[0])) > 1e-3
 
 
 def test_lenet_is_that_of_the_paper():
@@ -156,7 +176,7 @@ def test_alexnet_is_that_of_the_paper():
     model = hk.transform(lambda x, is_training: hk.nets.AlexNet(name="net")(x, is_training))
     picture = minijax.ShapeDtypeStruct((1, 224, 224, 3), np.float32)
     init = minijax.eval_shape(lambda key, x: model.init(key, x, True), minijax.random.key(0), picture)
-    assert sum(int(np.prod(leaf.shape)) for leaf in minijax.tree.leaves(init)) == 60_965_224
+    assert count(init) == 60_965_224
     assert init["net/fc6"]["w"].shape == (9216, 4096)
     assert init["net/conv2"]["w"].shape == (5, 5, 48, 256)
     out = minijax.eval_shape(lambda params, x: model.apply(params, None, x, False), init, picture)
@@ -174,7 +194,7 @@ def test_response_norm_looks_at_five_channels():
 def test_a_planted_error_is_found():
     build = lambda hk, jnp: hk.nets.MLP([2, 2], activate_final=hk is haiku)
     with pytest.raises(AssertionError, match="outputs"):
-        same_module(lambda hk, jnp: lambda x: build(hk, jnp)(x), vectors, jit=False)
+        same_body(lambda hk, jnp: lambda x: build(hk, jnp)(x), vectors)
 
 
 MISTAKES = {
@@ -188,8 +208,8 @@ MISTAKES = {
                "1 and 13"),
     "decay": (lambda hk: hk.nets.VectorQuantizerEMA(4, 6, 0.25, decay=2.0), "decay must be in range [0, 1], got 2.0"),
     "last axis": (lambda hk: hk.nets.VectorQuantizer(2, 6, 0.25)(vectors, True), "embedding_dim=2, got shape (3, 4)"),
-    "digits": (lambda hk: hk.nets.LeNet5()(images), "images of shape [batch, 32, 32, 1], got (2, 32, 32, 3)"),
-    "pictures": (lambda hk: hk.nets.AlexNet()(images, False), "from 64x64 on, got (2, 32, 32, 3)"),
+    "digits": (lambda hk: hk.nets.LeNet5()(images), "images of shape [batch, 32, 32, 1], got (8, 32, 32, 3)"),
+    "pictures": (lambda hk: hk.nets.AlexNet()(images, False), "from 64x64 on, got (8, 32, 32, 3)"),
 }
 
 

@@ -1,5 +1,7 @@
 """Norms and moving averages of minijax.haiku, held against dm-haiku: many in one body, so that few programs compile."""
 
+import functools
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import minijax.haiku
 import minijax.numpy as mjnp
 from minijax.errors import MinijaxValueError, ShapeError
 
+same_body = functools.partial(same_module, eager_init=False)
 numbers = np.random.default_rng(0)
 images = numbers.normal(1.0, 2.0, (4, 5, 6, 8)).astype(np.float32)
 matrix = numbers.normal(size=(6, 3)).astype(np.float32)
@@ -26,12 +29,10 @@ def norms_of_examples(hk, jnp):
             hk.LayerNorm([1, -2], True, False, eps=0.1, use_fast_variance=True, param_axis=(1, 3))(x),
             hk.LayerNorm(-1, False, False)(x, jnp.full((8,), 2.0), jnp.full((6, 1), 3.0)),
             hk.LayerNorm(-1, True, True, **drawn)(half),
-            hk.LayerNorm(0, True, True)(x[0, 0, 0]),
             hk.InstanceNorm(True, True, **drawn)(x),
             hk.InstanceNorm(True, True, data_format="NC...", name="channels_first", **drawn)(x),
             hk.RMSNorm(-1, scale_init=hk.initializers.RandomNormal())(x),
-            hk.RMSNorm(slice(1, None), param_axis=(1, 2))(x),
-            hk.RMSNorm([2], eps=0.1, create_scale=False)(x),
+            hk.RMSNorm([1, 2], eps=0.1, param_axis=(1, 2))(x),
             hk.GroupNorm(4, **drawn)(x),
             hk.GroupNorm(5, data_format="NCHW", **drawn)(x),
             hk.GroupNorm(2, axis=slice(2, None), create_offset=False)(x),
@@ -41,7 +42,7 @@ def norms_of_examples(hk, jnp):
 
 
 def test_norms_of_examples_are_haikus():
-    found = same_module(norms_of_examples, images, images[0].astype(ml_dtypes.bfloat16))
+    found = same_body(norms_of_examples, images, images[0].astype(ml_dtypes.bfloat16))
     assert {"['layer_norm_1']['scale']", "['channels_first']['offset']"} <= set(found["params"])
 
 
@@ -64,7 +65,7 @@ def batch_norms(hk, jnp):
 
 
 def test_batch_norm_is_haikus():
-    found = same_module(batch_norms, images, state=True)
+    found = same_body(batch_norms, images, state=True)
     state = found["new state"]["['batch_norm/~/mean_ema']['average']"]
     mean = images.mean((0, 1, 2), keepdims=True), (images * images).mean((0, 1, 2), keepdims=True)
     np.testing.assert_allclose(state, (0.09 * mean[0] + 0.1 * mean[1]) / 0.19, rtol=1e-5)
@@ -118,9 +119,9 @@ def spectral_norms(hk, jnp):
 
 def test_averages_and_spectral_norms_are_haikus():
     params = {"net/~/linear": {"w": matrix, "b": matrix[0]}}
-    found = same_module(averages, matrix, params, state=True)
+    found = same_body(averages, matrix, params, state=True)
     assert "['ema_params_tree/net___tilde___linear__w']['average']" in found["state"]
-    found = same_module(spectral_norms, matrix, images, params, state=True)
+    found = same_body(spectral_norms, matrix, images, params, state=True)
     assert "['sn_params_tree/net___tilde__linear__w']['sigma']" in found["new state"]
 
 
@@ -145,7 +146,7 @@ PLANTED = {
 def test_a_planted_error_is_found(part):
     build = PLANTED[part](lambda hk: hk is minijax.haiku)
     with pytest.raises(AssertionError, match=part):
-        same_module(build, matrix, state=part == "state", jit=False)
+        same_body(build, matrix, state=part == "state")
 
 
 MISTAKES = {

@@ -179,7 +179,7 @@ class Conv1DLSTM(_ConvLSTM):
     >>> def f(x):
     ...     core = hk.Conv1DLSTM(input_shape=[5], output_channels=2, kernel_shape=3)
     ...     return core(x, core.initial_state(1))
-    >>> hk.transform(f).init(random.key(0), jnp.ones((1, 5, 1)))["conv1_d_lstm/input_to_hidden"]["w"].shape
+    >>> hk.transform(f).init(random.key(0), jnp.ones((1, 5, 1)))["conv1_dlstm/input_to_hidden"]["w"].shape
     (3, 1, 8)
     """
 
