@@ -20,7 +20,7 @@ def dropout(rng: Any, rate: Any, x: Any, broadcast_dims: Sequence[int] = ()) -> 
     tracing) and an axis that x lacks.  Source: Srivastava et al., JMLR 15 (2014).
 
     >>> dropout(random.PRNGKey(0), 0.5, jnp.ones(6))
-    Array([0., 2., 0., 0., 0., 2.], dtype=float32)
+    Array([0., 0., 2., 2., 0., 2.], dtype=float32)
     """
     try:
         if not 0 <= rate < 1:
