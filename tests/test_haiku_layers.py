@@ -379,7 +379,8 @@ SIGNATURES = [*NAMES, *[f"initializers.{name}" for name in haiku.initializers.__
 def parameters(root, name):
     for part in name.split("."):
         root = getattr(root, part)
-    return [(p.name, p.kind, getattr(p.default, "name", p.default)) for p in inspect.signature(root).parameters.values()]
+    found = inspect.signature(root).parameters.values()
+    return [(p.name, p.kind, getattr(p.default, "name", p.default)) for p in found]
 
 
 def test_signatures_are_haikus():
