@@ -1,4 +1,7 @@
-"""Multi-head attention, as `haiku.MultiHeadAttention`: the core of a transformer."""
+"""Multi-head attention, the core of a transformer.
+
+As `haiku.MultiHeadAttention`: its four linear layers are named `query`, `key`, `value` and `linear`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A module that is made at its first use, as `haiku.Deferred`."""
+"""A module that is made at its first use, for one that depends on what another has seen by then.
+
+As `haiku.Deferred`: the decoder of an autoencoder may ask its encoder for the size of the inputs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Functions of layers without parameters: dropout, and what older scripts call one_hot and multinomial."""
+"""Functions that older and newer scripts find beside the layers: dropout, one_hot, multinomial.
+
+As Haiku's of these names, number for number.  They take their random keys as arguments: inside a transformed
+function `dropout(next_rng_key(), rate, x)`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ def dropout(rng: Any, rate: Any, x: Any, broadcast_dims: Sequence[int] = ()) -> 
     tracing) and an axis that x lacks.  Source: Srivastava et al., JMLR 15 (2014).
 
     >>> dropout(random.PRNGKey(0), 0.5, jnp.ones(6))
-    Array([0., 2., 0., 0., 0., 2.], dtype=float32)
+    Array([0., 0., 2., 2., 0., 2.], dtype=float32)
     """
     try:
         if not 0 <= rate < 1:
@@ -42,6 +46,8 @@ def dropout(rng: Any, rate: Any, x: Any, broadcast_dims: Sequence[int] = ()) -> 
 
 def one_hot(x: Any, num_classes: int, dtype: Any = jnp.float32) -> Any:
     """Vectors of zeros with a 1 at position `x`, along a new last axis.  New code uses `minijax.nn.one_hot`.
+
+    Args: integers of any shape; the size of the new axis; the dtype of the result.
 
     >>> one_hot(jnp.array([2, 0]), 3, dtype=jnp.int32)
     Array([[0, 0, 1],

@@ -231,5 +231,5 @@ def _real_dtype(name: str, dtype: Any) -> Any:
     """The dtype of a number's real part."""
     if not jnp.issubdtype(dtype, jnp.inexact):
         raise MinijaxTypeError(f"{name} draws floating-point numbers, got dtype {np.dtype(dtype).name}{at_line()}. "
-                               "Give get_parameter a floating-point dtype, or begin with Constant.")
+                               "Give the layer inputs of such a dtype, .astype(float), or begin with Constant.")
     return jnp.finfo(dtype).dtype

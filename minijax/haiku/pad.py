@@ -84,12 +84,15 @@ create = create_from_padfn
 def create_from_tuple(padding: Pair | Sequence[Pair], n: int) -> tuple[Pair, ...]:
     """`n` pairs (before, after), of one pair or a sequence of one or `n` of them.
 
-    Raises `MinijaxValueError` for an empty padding and `MinijaxTypeError` for sequences of other lengths.
+    Raises `MinijaxValueError` for an empty padding, `MinijaxTypeError` for sequences of other lengths and what is none.
 
     >>> create_from_tuple((1, 2), 2)
     ((1, 2), (1, 2))
     """
-    if not len(padding):
+    if not isinstance(padding, Sequence):
+        raise MinijaxTypeError(f"padding is {padding!r}{at_line()}, and not pairs (before, after). "
+                               "Give (1, 1) for one zero on each side, or 'SAME' or 'VALID'.")
+    if not padding:
         raise MinijaxValueError(f"padding is empty{at_line()}. Give (0, 0) for none, or 'VALID'.")
     if isinstance(padding[0], int):
         return (tuple(padding),) * n

@@ -1,4 +1,7 @@
-"""Other shapes for the axes behind the batch: Reshape and Flatten, as Haiku's."""
+"""Other shapes for the axes behind the batch: Reshape and Flatten.
+
+As `haiku.Reshape` and `haiku.Flatten`; neither has parameters, and neither moves an element.
+"""
 
 from __future__ import annotations
 
