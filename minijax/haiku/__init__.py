@@ -16,12 +16,16 @@
     batch_norm.py, layer_norm.py, ...          norms and moving averages
     recurrent*.py                              recurrent cores, what wraps them, unrolls
     nets/                                      whole networks
+
+    data_structures.py, saving.py, tables.py   parameters as data, in files, as tables (storage.py: file formats)
+    mixed_precision.py, testing.py             policies of dtypes; trying a function at once
+    experimental/                              summaries, graphs, stacks of layers
 """
 
 from types import ModuleType
 
 from minijax.effects.taps import collect, perturb, tap
-from minijax.haiku import config, initializers, nets, pad
+from minijax.haiku import config, data_structures, experimental, initializers, mixed_precision, nets, pad, testing
 from minijax.haiku.attention import MultiHeadAttention
 from minijax.haiku.batch_norm import BatchNorm
 from minijax.haiku.combine import BatchApply, Sequential, expand_apply, to_module
@@ -31,6 +35,8 @@ from minijax.haiku.data_format import get_channel_index
 from minijax.haiku.deferred import Deferred
 from minijax.haiku.depthwise import DepthwiseConv1D, DepthwiseConv2D, DepthwiseConv3D, SeparableDepthwiseConv2D
 from minijax.haiku.embedding import Embed, EmbedLookupStyle
+from minijax.haiku.experimental.dot import to_dot
+from minijax.haiku.experimental.layer_stack import LayerStackTransparencyMapping, layer_stack
 from minijax.haiku.functions import dropout, multinomial, one_hot
 from minijax.haiku.keys import (MissingRNGError, PRNGSequence, maybe_get_rng_sequence_state, maybe_next_rng_key,
                                 next_rng_key, next_rng_keys, replace_rng_sequence_state, reserve_rng_keys, with_rng)
@@ -49,6 +55,7 @@ from minijax.haiku.recurrent import RNNCore, dynamic_unroll, static_unroll
 from minijax.haiku.recurrent_cores import GRU, LSTM, Conv1DLSTM, Conv2DLSTM, Conv3DLSTM, LSTMState, VanillaRNN
 from minijax.haiku.recurrent_wrappers import DeepRNN, IdentityCore, ResetCore, deep_rnn_with_skip_connections
 from minijax.haiku.reshape import Flatten, Reshape
+from minijax.haiku.saving import load, save
 from minijax.haiku.spectral_norm import SNParamsTree, SpectralNorm
 from minijax.haiku.stateful import (cond, eval_shape, fori_loop, grad, map, remat, scan, switch, value_and_grad, vmap,
                                     while_loop)
@@ -57,5 +64,6 @@ from minijax.haiku.transforms import (MultiTransformed, MultiTransformedWithStat
                                       multi_transform, multi_transform_with_state, transform, transform_with_state,
                                       with_empty_state, without_apply_rng, without_state)
 
+_MODULES = config, data_structures, experimental, initializers, mixed_precision, nets, pad, testing
 __all__ = [name for name, value in globals().items() if not name.startswith("_") and (
-    not isinstance(value, ModuleType) or value in (config, initializers, nets, pad)) and name != "ModuleType"]
+    not isinstance(value, ModuleType) or value in _MODULES) and name != "ModuleType"]

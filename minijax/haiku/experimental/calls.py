@@ -139,13 +139,12 @@ class Record:
         call = Call(context, self.running[-1] if self.running else None, *to_spec((args, kwargs)))
         self.calls.append(call)
         self.running.append(call)
-        trace = recorder()
-        before = len(trace.eqns)
+        before = [(trace.eqns, len(trace.eqns)) for trace in recorders()]
         try:
             result = next_f(*args, **kwargs)
         finally:
             self.running.pop()
-        for eqn in trace.eqns[before:]:  # calls inside have claimed theirs
+        for eqn in [eqn for eqns, count in before for eqn in eqns[count:]]:  # calls inside have claimed theirs
             self._made.setdefault(id(eqn), (eqn, call))
             self._at.setdefault(eqn.source, call)
         call.output_spec = to_spec(result)
@@ -176,13 +175,14 @@ def _history(eqn: Equation) -> Iterator[Equation]:
         origin = origin.parent
 
 
-def recorder() -> StageTrace:
-    """The innermost trace that records equations."""
+def recorders() -> list[StageTrace]:
+    """The traces that record equations here: programs, and the tapes of gradients."""
+    found: list[Any] = []
     trace: Trace | None = context.trace
-    while not isinstance(trace, StageTrace):
-        assert trace is not None, "calls are noted while a program is recorded"
+    while trace is not None:
+        found += [trace, trace.rules_on]
         trace = trace.parent
-    return trace
+    return [each for each in found if isinstance(each, StageTrace)]
 
 
 # ---- recording

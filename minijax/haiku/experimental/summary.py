@@ -69,8 +69,8 @@ def eval_summary(f: Any) -> Callable[..., Summary]:
     >>> import minijax.haiku as hk, minijax.numpy as jnp
     >>> for call in eval_summary(lambda x: hk.nets.MLP([300, 10])(x))(jnp.ones((8, 784))):
     ...     print(call.module_details.module.module_name, call.args_spec[0], call.output_spec, call.flops.forward)
-    mlp f32[8,784] f32[8,10] 3815280
-    mlp/~/linear_0 f32[8,784] f32[8,300] 3764400
+    mlp f32[8,784] f32[8,10] 3816080
+    mlp/~/linear_0 f32[8,784] f32[8,300] 3765600
     mlp/~/linear_1 f32[8,300] f32[8,10] 48080
     """
     def summarize(*args: Any, **kwargs: Any) -> Summary:
@@ -174,13 +174,13 @@ def tabulate(f: Any, *, columns: Sequence[str] | None = tuple(COLUMNS),
     >>> import minijax.haiku as hk, minijax.numpy as jnp
     >>> f = tabulate(lambda x: hk.Linear(10)(x), columns=("module", "owned_params", "output", "forward_flops"))
     >>> print(f(jnp.ones((8, 784))))
-    +-----------------+----------------+----------+---------------+
-    | Module          | Module params  | Output   | Forward flops |
-    +=================+================+==========+===============+
+    +-----------------+----------------+-----------+---------------+
+    | Module          | Module params  | Output    | Forward flops |
+    +=================+================+===========+===============+
     | linear (Linear) | w: f32[784,10] | f32[8,10] |      125.52 k |
-    |                 | b: f32[10]     |          |               |
-    +-----------------+----------------+----------+---------------+
-    Parameters: 7,850 (31.40 KB). Flops: 125.52 k forward, 125.44 k backward.
+    |                 | b: f32[10]     |           |               |
+    +-----------------+----------------+-----------+---------------+
+    Parameters: 7,850 (31.40 KB). Flops: 125.52 k forward, 125.52 k backward.
     """
     chosen = _chosen("columns", columns, COLUMNS)
     tests = _chosen("filters", filters, FILTERS)
