@@ -75,7 +75,7 @@ def pieces(hk, jnp):
 
     def body(x):
         blocks = [net.BlockV1(12, 2, True, norm, bottleneck=True), net.BlockV1(8, 1, False, norm, bottleneck=False),
-                  net.BlockV2(8, 1, False, norm, bottleneck=True), net.BlockV2(12, 2, True, norm, bottleneck=False)]
+                  net.BlockV2(12, 2, True, norm, bottleneck=False)]
         small = dict(strides=(2,), channels=(8,), num_classes=3)
         mobiles = [hk.nets.MobileNetV1(**small), hk.nets.MobileNetV1(**small, use_bn=False)]
         return [block(x, True, False) for block in blocks] + [mobile(x, True) for mobile in mobiles]
