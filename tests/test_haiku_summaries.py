@@ -171,6 +171,23 @@ def test_shared_parameters_and_shared_programs():
     assert layers["first"][0] == layers["second"][0] == 2 * X.size  # one program, traced once, owned by each in turn
     assert whole.forward == 2 * linear(8, 6, 6)[0] + 3 * 2 * X.size
     assert experimental.tabulate(f)(X).splitlines()[-1].startswith("Parameters: 42 (168.00 B).")
+    stacked = experimental.tabulate(lambda x: experimental.layer_stack(3)(lambda x: Linear(6)(x))(x))
+    assert stacked(X).splitlines()[-1].startswith("Parameters: 126 (504.00 B).")
+    inside = []
+    transformed = hk.transform(lambda x: Linear(6)(x) if inside.append(stacked(Linear(6)(x))) else x)
+    transformed.init(None, X)
+    assert inside[0].splitlines()[-1].endswith(" - backward.")
+
+
+def test_operations_of_strides():
+    """The gradient of a stride is a convolution of a dilated input: as many operations as the convolution has."""
+    def f(x):
+        x = hk.Conv2D(4, 3, with_bias=False)(x)
+        return hk.Conv2D(4, 3, stride=2, with_bias=False)(x)
+
+    layers, _ = flops_of(f, np.ones((2, 8, 8, 3), "float32"))
+    forward, backward = layers["conv2_d_1"]
+    assert backward == 2 * forward == 2 * 2 * (2 * 4 * 4 * 4) * (3 * 3 * 4)
 
 
 def test_backward_operations_that_there_are_not():

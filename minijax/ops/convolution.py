@@ -233,10 +233,13 @@ def _conv_batch(size: int, args: Any, axes: Any, *, dimension_numbers: ConvDimen
 
 
 def _conv_cost(x: ArrayType, kernel: ArrayType, **params: Any) -> int:
-    """A multiplication and an addition for each element of the result, place in the window and input feature."""
+    """A multiplication and an addition for each element of the result, place in the window and input feature.
+
+    The zeros between the elements of a dilated input, which gradients of strides have, are not counted.
+    """
     out, = _conv_type(x, kernel, **params)
     _, kernel_in, *window = _sizes(kernel, params["dimension_numbers"].rhs_spec)
-    return 2 * out.size * kernel_in * size_of(window)
+    return 2 * out.size * kernel_in * size_of(window) // size_of(params["lhs_dilation"])
 
 
 conv_general_dilated_p = Op("conv_general_dilated", type=_conv_type, eval=_conv_eval, transpose=_conv_transpose,

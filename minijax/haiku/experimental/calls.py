@@ -70,11 +70,16 @@ class ModuleDetails:
     @classmethod
     def of(cls, module: Module, method_name: str) -> ModuleDetails:
         """The details of a module in the transformed function that runs."""
-        frame = frame_of("ModuleDetails.of")
-        params = {slot: ArraySpec.from_array(typeof(value)) for slot, value in frame.params.items()}
-        state = {(of, name if frame.trees.get((of, name)) is None else f"{name}[{leaf}]"):
-                 ArraySpec.from_array(typeof(value)) for (of, name, leaf), value in frame.current.items()}
+        params, state = specs_of(frame_of("ModuleDetails.of"))
         return cls(module, method_name, module._values("params", params), module._values("state", state))
+
+
+def specs_of(frame: Frame) -> tuple[dict[tuple[str, str], ArraySpec], dict[tuple[str, str], ArraySpec]]:
+    """The types of all parameters, and of all leaves of state, by module and name."""
+    params = {slot: ArraySpec.from_array(typeof(value)) for slot, value in frame.params.items()}
+    state = {(module, name if frame.trees.get((module, name)) is None else f"{name}[{leaf}]"):
+             ArraySpec.from_array(typeof(value)) for (module, name, leaf), value in frame.current.items()}
+    return params, state
 
 
 @dataclasses.dataclass(eq=False)
@@ -113,7 +118,8 @@ def to_spec(tree: Any) -> Any:
 class Record:
     """The calls of a function, in order, its program, and whose each equation is.
 
-    `program`'s inputs are named by `names`; the first `num_params` of them are the parameters.
+    `program`'s inputs are named by `names`; the first `num_params` of them are the parameters.  `params` and `state`
+    are trees of the types of all that there are.
     """
 
     def __init__(self) -> None:
@@ -125,6 +131,8 @@ class Record:
         self.names: list[str] = []
         self.out_names: list[str] = []
         self.num_params = 0
+        self.params: Any = {}
+        self.state: Any = {}
 
     def noting(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function that notes the calls that it makes."""
@@ -211,7 +219,7 @@ def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     trace = _watched if concrete else _staged
     if enclosing(Frame) is not None:
         found.program, out = trace(found.noting(call), *arrays)
-        found.names = names
+        found.names, (found.params, found.state) = names, specs_of(frame_of("record"))
     else:
         run = (lambda f, *xs: f(*xs)) if concrete else eval_shape
         given = (*run(transform_with_state(call).init, random.key(0), *arrays), random.key(0))
@@ -219,6 +227,7 @@ def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
         front = [f"{what}{pytree.keystr(path)}" for what, tree in zip(("params", "state", "rng"), given, strict=True)
                  for path, _ in pytree.leaves_with_path(tree)]
         found.names, found.num_params = [*front, *names], len(pytree.leaves(given[0]))
+        found.params, found.state = given[0], given[1]
     found.out_names = [f"output{pytree.keystr(path)}" for path, _ in pytree.leaves_with_path(out)]
     return found
 

@@ -79,13 +79,14 @@ def _costs(record: Record, program: Jaxpr, times: float, around: Call | None) ->
 def _gradient(record: Record) -> Jaxpr | None:
     """The program of the results and the gradient with respect to the parameters; None if there is no gradient.
 
-    Without parameters, or without a result that has a derivative, it is the program itself.
+    Without parameters, or without a result that has a derivative, it is the program itself.  Inside a transformed
+    function that runs already parameters are no inputs, and there is none.
     """
     program, count = record.program, record.num_params
     is_param = [i < count and type.differentiable for i, type in enumerate(program.in_types)]
     smooth = [type.differentiable for type in program.out_types]
     if not any(is_param) or not any(smooth):
-        return program
+        return None if record.params and not count else program
 
     def results_and_gradient(*flat: Any) -> Any:
         def results(params: list[Any]) -> list[Any]:

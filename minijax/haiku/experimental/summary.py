@@ -45,17 +45,11 @@ class MethodInvocation:
 
 
 class Summary(list[MethodInvocation]):
-    """The calls in order, and the operations of the whole function as `flops`."""
+    """The calls in order; of the whole function the `flops`, and the types of all `params` and all `state`."""
 
-    def __init__(self, calls: Sequence[MethodInvocation], flops: Flops) -> None:
+    def __init__(self, calls: Sequence[MethodInvocation], flops: Flops, params: Any, state: Any) -> None:
         super().__init__(calls)
-        self.flops = flops
-
-    def totals(self) -> tuple[dict[str, ArraySpec], dict[str, ArraySpec]]:
-        """All parameters and all state by full name: those that several modules share are there once."""
-        details = [call.module_details for call in self]
-        return ({name: spec for each in details for name, spec in each.params.items()},
-                {name: spec for each in details for name, spec in each.state.items()})
+        self.flops, self.params, self.state = flops, params, state
 
 
 def eval_summary(f: Any) -> Callable[..., Summary]:
@@ -77,7 +71,8 @@ def eval_summary(f: Any) -> Callable[..., Summary]:
         recorded = record(original(f), args, kwargs)
         flops = flops_of_calls(recorded)
         whole = flops[None]
-        return Summary([_invocation(call, flops[call], whole) for call in recorded.calls if _is_shown(call)], whole)
+        shown = [_invocation(call, flops[call], whole) for call in recorded.calls if _is_shown(call)]
+        return Summary(shown, whole, recorded.params, recorded.state)
 
     return summarize
 
@@ -91,7 +86,9 @@ def original(f: Any) -> Callable[..., Any]:
 
 
 def _is_shown(call: Call) -> bool:
-    return call.context.method_name not in NOT_SHOWN
+    """Whether users asked for the call: not to make or to read a module, and not a private matter of ours."""
+    name, ours = call.context.method_name, call.context.orig_class.__module__.startswith("minijax.haiku.")
+    return name not in NOT_SHOWN and not (ours and name.startswith("_") and name != "__call__")
 
 
 def _invocation(call: Call, flops: Flops, whole: Flops) -> MethodInvocation:
@@ -210,8 +207,7 @@ def _chosen(what: str, names: Sequence[str] | None, known: dict[str, Any]) -> li
 
 
 def _footer(summary: Summary) -> str:
-    params, state = summary.totals()
-    counts = [f"{what}: {tree_size(specs):,} ({bytes_text(tree_bytes(specs))})."
-              for what, specs in (("Parameters", params), ("State", state)) if specs]
+    counts = [f"{what}: {tree_size(types):,} ({bytes_text(tree_bytes(types))})."
+              for what, types in (("Parameters", summary.params), ("State", summary.state)) if types]
     forward, backward = [flops_text(count) for count in summary.flops]
     return " ".join([*counts, f"Flops: {forward} forward, {backward} backward."])
