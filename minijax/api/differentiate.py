@@ -103,10 +103,7 @@ def as_tangent(t: Any, primal: Any) -> Any:
 
 def matches(x: Any, type: ArrayType) -> bool:
     """Whether `x` is a value of the shape and dtype of `type`."""
-    if not is_value(x):
-        return False
-    own = typeof(x)
-    return own.shape == type.shape and own.dtype == type.dtype
+    return is_value(x) and typeof(x).matches(type)
 
 
 def describe(x: Any) -> str:

@@ -117,9 +117,6 @@ class StoreHandler(KeyHandler):
     def plan(self, programs: Sequence[Jaxpr], loop: bool) -> Plan | None:
         """Parameters and state that is only read are constant; state that is set, and keys, are carried."""
         found = [use for program in programs for use in uses(program)]
-        for use in found:
-            if use.op is ops.module_p:
-                self.declare(use.params["name"])
         if any(map(self.lacks, found)):
             return None
         written = {leaf_of(use): None for use in found if use.op is ops.set_state_p}
