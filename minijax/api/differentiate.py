@@ -24,6 +24,9 @@ from minijax.ops.structural import ones_of
 from minijax.tracing.array import Array, is_value, typeof
 
 
+call_function: Callable[[Arguments, Sequence[Any]], Any] = Arguments.apply_leaves  # `effects/views.py` has its own
+
+
 class FlatFunction:
     """The function of a call as one of leaves: to those of its result, and behind them those of auxiliary data.
 
@@ -37,9 +40,8 @@ class FlatFunction:
         self.has_aux = has_aux
 
     def __call__(self, *leaves: Any) -> list[Any]:
-        out = self.call.apply_leaves(leaves)
-        if self.has_aux:
-            out, aux = split_aux(self.call, out)
+        out = call_function(self.call, leaves)
+        out, aux = split_aux(self.call, out) if self.has_aux else (out, None)
         outs, self.out_tree = pytree.flatten(out)
         if not all(map(is_value, outs)):
             check_outputs(f"{self.call.transform}: {function_name(self.call.function)}", outs, self.out_tree,

@@ -20,7 +20,8 @@ from minijax.effects import ops
 from minijax.effects.handler import enclosing
 from minijax.effects.keys import PRNGSequence
 from minijax.effects.programs import uses, uses_of
-from minijax.effects.store import StoreHandler, leaves_of, slot_of
+from minijax.effects.store import Leaf, Slot, StoreHandler, leaves_of, slot_of
+from minijax.effects.views import StateView
 from minijax.errors import MinijaxValueError, UnexpectedTracerError
 from minijax.interop.runtime import trace_state
 from minijax.ir.jaxpr import Jaxpr
@@ -183,18 +184,21 @@ class Frame(StoreHandler):
 
     def state_types(self, module: str, name: str) -> tuple[list[ArrayType], Any]:
         """The types of the leaves of a state, and its tree: as it is, and as what is being recorded has left it."""
-        found = {leaf: typeof(x) for (of, own, leaf), x in self.current.items() if (of, own) == (module, name)}
-        tree, between = self.trees.get((module, name)), []
+        slot, tree = (module, name), self.trees.get((module, name))
+        found, traces = types_among(self.current, slot), []
         trace: Any = context.trace
         while trace is not self:
-            between[:0] = [use for eqn in getattr(trace, "eqns", ()) for use in uses_of(eqn)]
+            traces.append(trace)
             trace = trace.parent
-        for use in between:
-            if use.op in (ops.get_state_p, ops.set_state_p) and slot_of(use) == (module, name):
-                assert use.type is not None, "a state has a value"
-                if use.op is ops.set_state_p and use.params["leaf"] == 0:
-                    found, tree = {}, use.params.get("tree")
-                found[use.params["leaf"]] = use.type
+        for trace in reversed(traces):
+            if isinstance(trace, StateView) and types_among(trace.leaves, slot):
+                found, tree = types_among(trace.leaves, slot), trace.trees.get(slot, tree)
+            for use in [use for eqn in getattr(trace, "eqns", ()) for use in uses_of(eqn)]:
+                if use.op in (ops.get_state_p, ops.set_state_p) and slot_of(use) == slot:
+                    assert use.type is not None, "a state has a value"
+                    if use.op is ops.set_state_p and use.params["leaf"] == 0:
+                        found, tree = {}, use.params.get("tree")
+                    found[use.params["leaf"]] = use.type
         return [found[leaf] for leaf in sorted(found)], tree
 
     outside: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # modules made outside, by id
@@ -215,6 +219,11 @@ def names_here() -> Callable[[], None]:
 
 
 memories.append(names_here)
+def types_among(values: dict[Leaf, Any], slot: Slot) -> dict[int, ArrayType]:
+    """The types of the leaves of a state among values."""
+    return {leaf: typeof(x) for (module, name, leaf), x in values.items() if (module, name) == slot}
+
+
 hook_stacks: list[ContextVar[tuple[Any, ...]]] = []
 
 
