@@ -24,6 +24,9 @@ from minijax.ops.structural import ones_of
 from minijax.tracing.array import Array, is_value, typeof
 
 
+call_function: Callable[[Arguments, Sequence[Any]], Any] = Arguments.apply_leaves  # `effects/views.py` has its own
+
+
 class FlatFunction:
     """The function of a call as one of leaves: to those of its result, and behind them those of auxiliary data.
 
@@ -37,9 +40,8 @@ class FlatFunction:
         self.has_aux = has_aux
 
     def __call__(self, *leaves: Any) -> list[Any]:
-        out = self.call.apply_leaves(leaves)
-        if self.has_aux:
-            out, aux = split_aux(self.call, out)
+        out = call_function(self.call, leaves)
+        out, aux = split_aux(self.call, out) if self.has_aux else (out, None)
         outs, self.out_tree = pytree.flatten(out)
         if not all(map(is_value, outs)):
             check_outputs(f"{self.call.transform}: {function_name(self.call.function)}", outs, self.out_tree,
@@ -103,10 +105,7 @@ def as_tangent(t: Any, primal: Any) -> Any:
 
 def matches(x: Any, type: ArrayType) -> bool:
     """Whether `x` is a value of the shape and dtype of `type`."""
-    if not is_value(x):
-        return False
-    own = typeof(x)
-    return own.shape == type.shape and own.dtype == type.dtype
+    return is_value(x) and typeof(x).matches(type)
 
 
 def describe(x: Any) -> str:

@@ -138,7 +138,7 @@ class TraceCache:
     def get(self, call: Arguments, types: tuple[ArrayType, ...]) -> Traced:
         """The program of the function called, for leaves of these types; traced on first need."""
         key, around = (types, call.tree, call.fixed, state.token, context.trace.axes()), context.trace.around()
-        found = self.programs.get(key) or around and around.find(self.programs, key)
+        found = around.find(self.programs, key) if around else self.programs.get(key)
         if found is None:
             found = trace_function(call, types)
             key = around.key(key) if around else key

@@ -57,10 +57,10 @@ def bind_scan(jaxpr: Jaxpr, args: Sequence[Any], ins: Sequence[int], outs: Seque
 
 
 def dependent(jaxpr: Jaxpr, marked: Sequence[bool]) -> set[Any]:
-    """The variables that depend on the marked inputs."""
+    """The variables that depend on the marked inputs, or on what an effect gives, which no two steps share."""
     found: set[Any] = set(compress(jaxpr.invars, marked))
     for eqn in jaxpr.eqns:
-        if not found.isdisjoint(eqn.inputs):
+        if not found.isdisjoint(eqn.inputs) or eqn.op.effects_of(eqn.params):
             found.update(eqn.outvars)
     return found
 

@@ -6,12 +6,13 @@
     custom.py     forms of custom rules, and of programs on many devices
     keys.py       sequences of random keys and their handler
     store.py      the handler of modules: parameters, state, keys
+    views.py      state under a derivative
     taps.py       tap, collect, perturb
 
 All of it stands above the kernel: handlers are written with what any interpreter may use.
 """
 
-from minijax.effects import custom  # noqa: F401  (gives ops their forms)
+from minijax.effects import custom, views  # noqa: F401  (give ops their forms, and state its derivative)
 from minijax.effects.handler import Handler, Plan, Values, form
 from minijax.effects.keys import MissingRNGError, PRNGSequence
 from minijax.effects.taps import collect, perturb, tap

@@ -57,20 +57,29 @@ class Surroundings:
             if isinstance(trace, Handler):
                 self.asked.append((trace, trace.asked))
             trace = trace.parent
+        self.alone = any([handler.alone for handler, _ in self.asked])
         self.scopes: tuple[Any, ...] = ()
 
     def find(self, programs: dict[Any, Any], key: Any) -> Any:
         """A program that was traced where handlers said the same; who uses it leans on them, too."""
+        found = None if self.alone else programs.get(key)
+        if found is not None:
+            return found
         self.scopes = tuple([handler.scope() for handler, _ in self.asked])
         found = programs.get((key, self.scopes))
         if found is not None:
+            effects = found.jaxpr.effects
             for handler, _ in self.asked:
                 handler.asked += 1
+                if not handler.effects.isdisjoint(effects):
+                    handler.met(found.jaxpr)
+                    effects -= handler.effects
         return found
 
     def key(self, key: Any) -> Any:
         """The key of a program just traced: with the handlers' part if it asked for one."""
-        return (key, self.scopes) if any([handler.asked != count for handler, count in self.asked]) else key
+        leans = self.alone or any([handler.asked != count for handler, count in self.asked])
+        return (key, self.scopes) if leans else key
 
 
 class Handler(Trace):
@@ -83,6 +92,7 @@ class Handler(Trace):
     __slots__ = ("asked",)
     name = "handler"
     effects: ClassVar[frozenset[str]] = frozenset()
+    alone: ClassVar[bool] = False  # whether programs traced elsewhere, where nobody asked for it, may not be used here
     answers: ClassVar[dict[Op, Answer]] = {}
 
     def __init__(self, parent: Trace | None) -> None:
@@ -92,6 +102,9 @@ class Handler(Trace):
     def around(self) -> Surroundings:
         """This handler and those around it."""
         return Surroundings(self)
+
+    def met(self, program: Jaxpr) -> None:
+        """A program that was traced earlier is used here."""
 
     def scope(self) -> Any:
         """What tells programs that lean on it, traced here, from those traced elsewhere: hashable."""

@@ -144,12 +144,13 @@ class KeyHandler(Handler):
         """Keys are carried, if any are drawn."""
         if not any(use.op in (ops.next_keys_p, ops.reserve_keys_p) for program in programs for use in uses(program)):
             return Plan()
-        keys = self.sequence()
+        keys, size = self.sequence(), reserve_size.get()
+        name = "random keys" if size == 1 else f"random keys, {size} at a time"
         with current(self.parent):
             if loop:
                 keys.reserve_up_to_full()
             key, subkeys = keys.internal_state
-            return Plan(carried=tuple([("random keys", typeof(each)) for each in (key, *subkeys)]))
+            return Plan(carried=tuple([(name, typeof(each)) for each in (key, *subkeys)]))
 
     def values(self, plan: Plan, steps: tuple[int, ...] = ()) -> Values:
         """The key and those in reserve."""

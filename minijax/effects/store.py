@@ -7,7 +7,7 @@ keys; after that parameters only are read.  State is kept as its leaves, with th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from minijax import pytree
 from minijax.effects import ops
@@ -117,9 +117,6 @@ class StoreHandler(KeyHandler):
     def plan(self, programs: Sequence[Jaxpr], loop: bool) -> Plan | None:
         """Parameters and state that is only read are constant; state that is set, and keys, are carried."""
         found = [use for program in programs for use in uses(program)]
-        for use in found:
-            if use.op is ops.module_p:
-                self.declare(use.params["name"])
         if any(map(self.lacks, found)):
             return None
         written = {leaf_of(use): None for use in found if use.op is ops.set_state_p}
@@ -159,11 +156,7 @@ class StoreHandler(KeyHandler):
         states = [(name, type) for name, type in plan.carried if isinstance(name, tuple)]
         if loop:
             for leaf, type in states:
-                found = typeof(self.current[leaf])
-                if not found.matches(type):
-                    raise MinijaxTypeError(
-                        f"The state '{leaf[0]}/{leaf[1]}' is {type} before a loop or a branch and {found} after it"
-                        f"{at_line()}. Set it to a value of the same shape and dtype.")
+                check_kept(leaf, type, typeof(self.current[leaf]))
         _, keys = super().results(Plan(carried=plan.carried[len(states):]), loop)
         return [], [*[self.current[name] for name, _ in states], *keys]
 
@@ -179,11 +172,7 @@ class StoreHandler(KeyHandler):
             if not self.lacks(use):  # by now
                 continue
             if use.op is ops.set_state_p or use.inputs:
-                what = "is set for the first time" if use.op is ops.set_state_p else "starts from a value computed"
-                raise MinijaxValueError(
-                    f"'{use.params['module']}/{use.params['name']}' {what} inside a branch of cond, or a loop that may "
-                    f"not run{at_line()}, so its initial value is not known without running it. Create it before, "
-                    "with get_state or get_parameter and an initializer of its own.")
+                refuse_first_set(use)
             use.op.bind(**use.params)
 
     # ---- trees ----
@@ -198,6 +187,23 @@ class StoreHandler(KeyHandler):
     def state_names(self) -> dict[Slot, None]:
         """The states that there are, in the order of their creation."""
         return {(module, name): None for module, name, _ in self.current} | dict.fromkeys(self.trees)
+
+
+def check_kept(leaf: Leaf, before: ArrayType, after: ArrayType) -> None:
+    """Raise `MinijaxTypeError` for a state whose type the steps of a loop, or branches, change."""
+    if not after.matches(before):
+        raise MinijaxTypeError(
+            f"The state '{leaf[0]}/{leaf[1]}' is {before} before a loop or a branch and {after} after it{at_line()}. "
+            "Set it to a value of the same shape and dtype.")
+
+
+def refuse_first_set(use: Use) -> NoReturn:
+    """Raise the error of what is made in a loop or a branch, and whose initial value is not known before."""
+    what = "is set for the first time" if use.op is ops.set_state_p else "starts from a value computed"
+    raise MinijaxValueError(
+        f"'{use.params['module']}/{use.params['name']}' {what} inside a branch of cond, or a loop that may not run"
+        f"{at_line()}, so its initial value is not known without running it. Create it before, with get_state or "
+        "get_parameter and an initializer of its own.")
 
 
 def leaves_of(value: Any) -> Iterator[tuple[int, Any, Any]]:

@@ -38,6 +38,7 @@ class Collector(Handler):
     __slots__ = ("taps", "shifts")
     name = "collect"
     effects = frozenset({"tap"})
+    alone = True  # elsewhere a tap is nothing
 
     def __init__(self, parent: Any, shifts: dict[str, Any] | None = None) -> None:
         super().__init__(parent)

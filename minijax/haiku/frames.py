@@ -19,11 +19,14 @@ from typing import Any
 from minijax.effects import ops
 from minijax.effects.handler import enclosing
 from minijax.effects.keys import PRNGSequence
-from minijax.effects.programs import uses_of
-from minijax.effects.store import StoreHandler, leaves_of, slot_of
+from minijax.effects.programs import uses, uses_of
+from minijax.effects.store import Leaf, Slot, StoreHandler, leaves_of, slot_of
+from minijax.effects.views import StateView
 from minijax.errors import MinijaxValueError, UnexpectedTracerError
 from minijax.interop.runtime import trace_state
+from minijax.ir.jaxpr import Jaxpr
 from minijax.ir.types import ArrayType
+from minijax.lax.carries import memories
 from minijax.tracing.array import typeof
 from minijax.tracing.context import context
 from minijax.tracing.source import at_line
@@ -103,6 +106,12 @@ class Frame(StoreHandler):
         if context.trace is not self:
             ops.module_p.bind(name=name)
 
+    def met(self, program: Jaxpr) -> None:
+        """Names are taken by the modules of a program that was traced earlier and is used here."""
+        for use in uses(program):
+            if use.op is ops.module_p:
+                self.declare(use.params["name"])
+
     def label(self, name: str) -> str:
         """The full name of a tap: its module's in front."""
         module = self.scopes[-1].module
@@ -110,13 +119,13 @@ class Frame(StoreHandler):
 
     def scope(self) -> Any:
         """What a program traced here depends on: the names and types that it finds, and who takes part."""
-        if not self.frozen or Frame.outside:
-            return self.token  # a program of this frame alone
+        alone = self.token if not self.frozen or Frame.outside else None  # a program of this frame alone
         top = self.scopes[-1]
         path = tuple([(scope.module and module_name(scope.module), scope.method) for scope in self.scopes])
         found = tuple([(name, typeof(value)) for name, value in (*self.params.items(), *self.current.items())])
         keys = None if self.keys is None else typeof(self.keys.internal_state[0])
-        return path, frozenset(top.counters.items()), found, keys, tuple([stack.get() for stack in hook_stacks])
+        return (alone, path, frozenset(top.counters.items()), found, tuple(self.trees.items()), keys,
+                tuple([stack.get() for stack in hook_stacks]))
 
     # ---- what there is ----
 
@@ -175,21 +184,44 @@ class Frame(StoreHandler):
 
     def state_types(self, module: str, name: str) -> tuple[list[ArrayType], Any]:
         """The types of the leaves of a state, and its tree: as it is, and as what is being recorded has left it."""
-        found = {leaf: typeof(x) for (of, own, leaf), x in self.current.items() if (of, own) == (module, name)}
-        tree, between = self.trees.get((module, name)), []
+        slot, tree = (module, name), self.trees.get((module, name))
+        found, traces = types_among(self.current, slot), []
         trace: Any = context.trace
         while trace is not self:
-            between[:0] = [use for eqn in getattr(trace, "eqns", ()) for use in uses_of(eqn)]
+            traces.append(trace)
             trace = trace.parent
-        for use in between:
-            if use.op in (ops.get_state_p, ops.set_state_p) and slot_of(use) == (module, name):
-                assert use.type is not None, "a state has a value"
-                if use.op is ops.set_state_p and use.params["leaf"] == 0:
-                    found, tree = {}, use.params.get("tree")
-                found[use.params["leaf"]] = use.type
+        for trace in reversed(traces):
+            if isinstance(trace, StateView) and types_among(trace.leaves, slot):
+                found, tree = types_among(trace.leaves, slot), trace.trees.get(slot, tree)
+            for use in [use for eqn in getattr(trace, "eqns", ()) for use in uses_of(eqn)]:
+                if use.op in (ops.get_state_p, ops.set_state_p) and slot_of(use) == slot:
+                    assert use.type is not None, "a state has a value"
+                    if use.op is ops.set_state_p and use.params["leaf"] == 0:
+                        found, tree = {}, use.params.get("tree")
+                    found[use.params["leaf"]] = use.type
         return [found[leaf] for leaf in sorted(found)], tree
 
     outside: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # modules made outside, by id
+
+
+def names_here() -> Callable[[], None]:
+    """What makes the names taken now the only ones again, for a function that is traced once more."""
+    frame = enclosing(Frame)
+    if frame is None:
+        return lambda: None
+    scope = frame.scopes[-1]
+    counters, names = Counter(scope.counters), set(scope.names)
+
+    def put_back() -> None:
+        scope.counters, scope.names = Counter(counters), set(names)
+
+    return put_back
+
+
+memories.append(names_here)
+def types_among(values: dict[Leaf, Any], slot: Slot) -> dict[int, ArrayType]:
+    """The types of the leaves of a state among values."""
+    return {leaf: typeof(x) for (module, name, leaf), x in values.items() if (module, name) == slot}
 
 
 hook_stacks: list[ContextVar[tuple[Any, ...]]] = []

@@ -157,7 +157,9 @@ class Module(metaclass=ModuleMetaclass):
     """A part of a network: it makes parameters by `hk.get_parameter` in its methods.
 
     Write `super().__init__(name=name)` first in a constructor.  A name is a Python identifier; None stands for the
-    class's name in lower case with underscores.  Modules have `init` and `apply` too, as a transformed function.
+    class's name in lower case with underscores.  Unless its class has a method of that name itself, a module has
+    `init(rng, *args)` and `apply(params, rng, *args)`, those of `transform(module)`, and `init_with_state` and
+    `apply_with_state`, those of `transform_with_state(module)`.
     Raises `MinijaxValueError` for a name that is no identifier or, numbered, not unique.
 
     >>> import minijax, minijax.haiku as hk, minijax.numpy as np

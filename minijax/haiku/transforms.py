@@ -16,6 +16,7 @@ from minijax.effects.keys import PRNGSequence
 from minijax.effects.store import leaves_of
 from minijax.errors import MinijaxError, MinijaxTypeError, MinijaxValueError
 from minijax.haiku.frames import Frame
+from minijax.haiku.module import Module
 from minijax.haiku.parameters import nested
 from minijax.tracing.array import is_value
 from minijax.tracing.context import context, running
@@ -314,3 +315,26 @@ def multi_transform_with_state(f: Callable[[], tuple[Callable[..., Any], Any]]) 
 def multi_transform(f: Callable[[], tuple[Callable[..., Any], Any]]) -> MultiTransformed:
     """As `multi_transform_with_state`, without state: `init(rng, *args) -> params`, `apply(params, rng, *args)`s."""
     return without_state(multi_transform_with_state(f))  # type: ignore[no-any-return]
+
+
+# ---- methods of modules ----
+
+class PureMethod:
+    """A function of a module's transformed pair as its method.
+
+    It is there for objects alone: to dataclasses, an attribute of the class would be the default of a field.
+    """
+
+    def __init__(self, pair: Callable[[Any], Any], name: str) -> None:
+        self.pair, self.name = pair, name
+
+    def __get__(self, module: Any, owner: type) -> Callable[..., Any]:
+        if module is None:
+            raise AttributeError(f"{owner.__name__}.{self.name} is a method of modules, not of their class{at_line()}: "
+                                 f"{owner.__name__}(...).{self.name}(...).")
+        return getattr(self.pair(module), self.name.removesuffix("_with_state"))  # type: ignore[no-any-return]
+
+
+for _pair, _suffix in ((transform, ""), (transform_with_state, "_with_state")):
+    for _name in ("init", "apply"):
+        setattr(Module, _name + _suffix, PureMethod(_pair, _name + _suffix))

@@ -181,18 +181,34 @@ def placed(jaxpr: Jaxpr, places: tuple[int, ...], types: Types) -> Jaxpr:
 
 # ---- carries ----
 
+memories: list[Callable[[], Callable[[], None]]] = []  # each remembers something, and returns what puts it back
+
+
+def remembered() -> Callable[[], None]:
+    """What makes all as it is now, for a body that is traced once more: the first time did not count."""
+    before = [remember() for remember in memories]
+
+    def put_back() -> None:
+        for each in before:
+            each()
+
+    return put_back
+
+
 def settled(who: str, body: Callable[..., Any], types: Types, trace: Callable[[Types], tuple[Any, Types]],
             tree: Any, name: str) -> tuple[Types, Any]:
     """The types that a carry keeps, and the body traced at them: `trace(types)` is (program, types it gives back).
 
     A weakly typed leaf, such as a Python scalar, takes the dtype that the body gives it.
     """
+    put_back = remembered()
     while True:
         found, given = trace(types)
         grown = tuple(map(grown_type, types, given))
         if grown == types:
             break
         types = grown
+        put_back()
     check_carry(who, body, tree, name, types, given)
     return types, found
 

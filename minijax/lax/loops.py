@@ -17,7 +17,7 @@ from minijax.config import state
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.interpreters.batch import unbatched_type
 from minijax.lax.carries import (Types, apart, applied, carried, check_carry, check_function, check_trees, check_types,
-                                 described, flat_values, grown_type, made_once, traced)
+                                 described, flat_values, grown_type, made_once, remembered, traced)
 from minijax.ops.families import at_line, reshape
 from minijax.ops.operands import axis_of, operand as as_operand
 from minijax.ops.promotion import convert
@@ -63,6 +63,7 @@ def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None, le
 def _body(f: Any, args: Any, init_tree: Any, types: Types, x_types: Types) -> tuple[Types, Traced, Any]:
     """The types of the carry, the program of one step at them, and the structure of y."""
     fix = "The carry keeps its structure: return in it what init has."
+    put_back = remembered()
     while True:
         found = traced(f, (*types, *x_types), args)
         carry_tree, y_tree = _pair(f, found)
@@ -73,6 +74,7 @@ def _body(f: Any, args: Any, init_tree: Any, types: Types, x_types: Types) -> tu
             check_carry("scan", f, init_tree, "init", types, given)
             return types, found._replace(jaxpr=carried(found.jaxpr, types)), y_tree
         types = grown
+        put_back()
 
 
 def _pair(f: Any, found: Traced) -> tuple[Any, Any]:
