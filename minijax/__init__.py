@@ -30,7 +30,7 @@ _SHARDING = ("Mesh", "NamedSharding", "P", "device_put", "make_array_from_callba
              "set_mesh", "shard_map")
 _HOMES = {name: home for home, names in (
     ("minijax.ad_checkpoint", _MEMORY), ("minijax.api", _API), ("minijax.callbacks", _CALLBACKS),
-    ("minijax.custom_rules", _CUSTOM), ("minijax.derivatives", _DERIVATIVES), ("minijax.effects", _EFFECTS),
+    ("minijax.custom_rules", _CUSTOM), ("minijax.derivatives", _DERIVATIVES), ("minijax.effects.taps", _EFFECTS),
     ("minijax.hardware", _DEVICES),
     ("minijax.ir", ("Jaxpr",)), ("minijax.language", ("parse",)),
     ("minijax.kinks", ("conventions",)), ("minijax.taylor", ("jet", "laplacian")),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minijax.api.jit import jit
+from minijax.effects.handler import Handler, current
 from minijax.interpreters.evaluate import base_trace
 from minijax.tracing.context import context
 
@@ -23,6 +24,31 @@ def fused(fun: Callable[..., Any], static_argnames: tuple[str, ...] = ()) -> Cal
 
     @functools.wraps(fun)
     def call(*args: Any, **kwargs: Any) -> Any:
-        return (jitted() if context.trace is base_trace else fun)(*args, **kwargs)
+        if context.trace is base_trace:
+            return jitted()(*args, **kwargs)
+        if not evaluating():
+            return fun(*args, **kwargs)
+        with current(base_trace):
+            return jitted()(*args, **kwargs)
+
+    return call
+
+
+def evaluating() -> bool:
+    """Whether ops are evaluated at once here: only handlers are around, which have no part in library functions."""
+    trace = context.trace
+    while isinstance(trace, Handler):
+        trace = trace.parent
+    return trace is base_trace
+
+
+def apart(jitted: Callable[..., Any]) -> Callable[..., Any]:
+    """A jitted library function for which, where ops are evaluated at once, no handler is around."""
+    @functools.wraps(jitted)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if context.trace is base_trace or not evaluating():
+            return jitted(*args, **kwargs)
+        with current(base_trace):
+            return jitted(*args, **kwargs)
 
     return call

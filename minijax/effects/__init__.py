@@ -11,10 +11,3 @@
 
 All of it stands above the kernel: handlers are written with what any interpreter may use.
 """
-
-from minijax.effects import custom, views  # noqa: F401  (give ops their forms, and state its derivative)
-from minijax.effects.handler import Handler, Plan, Values, form
-from minijax.effects.keys import MissingRNGError, PRNGSequence
-from minijax.effects.taps import collect, perturb, tap
-
-__all__ = ["Handler", "MissingRNGError", "PRNGSequence", "Plan", "Values", "collect", "form", "perturb", "tap"]

@@ -124,7 +124,8 @@ class Handler(Trace):
         if op not in forms:
             mine = ", ".join(sorted(op.effects_of(params) & self.effects))
             raise MissingRuleError(f"The op '{op.name}' holds a program with the effects {mine}{at_line()}, and how it "
-                                   "passes them on is not known. Give it a form: minijax.effects.form(op)(function).")
+                                   "passes them on is not known. Give it a form: "
+                                   "minijax.effects.handler.form(op)(function).")
         return forms[op]
 
     def pass_on(self, op: Op, *args: Any, **params: Any) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from minijax import pytree
-from minijax.effects import ops
+from minijax.effects import custom, ops  # noqa: F401  (`custom` gives ops their forms)
 from minijax.effects.handler import Plan, Values, current
 from minijax.effects.keys import KeyHandler, PRNGSequence, sequence_of
 from minijax.effects.programs import Use, uses

@@ -20,7 +20,7 @@ from typing import Any
 from minijax import pytree
 from minijax.api.arguments import check_callable
 from minijax.api.boundary import boundary
-from minijax.effects import ops
+from minijax.effects import custom, ops  # noqa: F401  (`custom` gives ops their forms)
 from minijax.effects.handler import Handler, Plan, Values, current, enclosing, handlers
 from minijax.effects.programs import uses
 from minijax.errors import MinijaxTypeError, MinijaxValueError

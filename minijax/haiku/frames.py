@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from minijax.effects import ops
+from minijax.effects import ops, views  # noqa: F401  (`views` is state under a derivative)
 from minijax.effects.handler import enclosing
 from minijax.effects.keys import PRNGSequence
 from minijax.effects.programs import uses, uses_of
@@ -219,6 +219,8 @@ def names_here() -> Callable[[], None]:
 
 
 memories.append(names_here)
+
+
 def types_among(values: dict[Leaf, Any], slot: Slot) -> dict[int, ArrayType]:
     """The types of the leaves of a state among values."""
     return {leaf: typeof(x) for (module, name, leaf), x in values.items() if (module, name) == slot}

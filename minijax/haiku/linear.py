@@ -11,6 +11,7 @@ from typing import Any
 
 import minijax.numpy as jnp
 from minijax.errors import MinijaxValueError
+from minijax.fusion import fused
 from minijax.haiku.initializers import Initializer, TruncatedNormal
 from minijax.haiku.module import Module
 from minijax.haiku.parameters import get_parameter
@@ -51,10 +52,16 @@ class Linear(Module):
         self.input_size = inputs.shape[-1]
         w_init = self.w_init or TruncatedNormal(1 / math.sqrt(max(1, self.input_size)))
         w = get_parameter("w", (self.input_size, self.output_size), inputs.dtype, init=w_init)
-        out = jnp.dot(inputs, w, precision=precision)
-        if self.with_bias:
-            out = out + get_parameter("b", (self.output_size,), inputs.dtype, init=self.b_init)
-        return out
+        if not self.with_bias:
+            return jnp.dot(inputs, w, precision=precision)
+        return affine(inputs, w, get_parameter("b", (self.output_size,), inputs.dtype, init=self.b_init), precision)
+
+
+def _affine(x: Any, w: Any, b: Any, precision: Any) -> Any:
+    return jnp.dot(x, w, precision=precision) + b
+
+
+affine = fused(_affine, static_argnames=("precision",))
 
 
 class Bias(Module):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minijax.api.jit import jit
+from minijax.fusion import apart
 from minijax.errors import MinijaxTypeError, MinijaxValueError, ShapeError
 from minijax.ir import dtypes
 from minijax.ops import random as ops
@@ -31,8 +32,8 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
     Parameters with the names in `_STATIC` are static.
     """
-    return jit(function, static_argnames=tuple([name for name in inspect.signature(function).parameters
-                                                if name in _STATIC]))
+    return apart(jit(function, static_argnames=tuple([name for name in inspect.signature(function).parameters
+                                                      if name in _STATIC])))
 
 
 # ---- Checking
