@@ -20,7 +20,7 @@ class Net(nn.Module):
     def __call__(self, x, training):
         x = nn.BatchNorm(use_running_average=not training)(nn.Dense(5, name="first")(x))
         x = nn.Dropout(0.5, deterministic=not training)(x)
-        calls = self.variable("counts", "calls", lambda: np.zeros(()))
+        calls = self.variable("counts", "calls", lambda: jax.numpy.zeros(()))
         calls.value += 1.0
         return x * self.param("scale", nn.initializers.ones, (5,))
 

@@ -222,7 +222,7 @@ def record(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
         found.names, (found.params, found.state) = names, specs_of(frame_of("record"))
     else:
         run = (lambda f, *xs: f(*xs)) if concrete else eval_shape
-        given = (*run(transform_with_state(call).init, random.key(0), *arrays), random.key(0))
+        given = (*run(transform_with_state(call).init, random.PRNGKey(42), *arrays), random.PRNGKey(42))
         found.program, (out, _) = trace(transform_with_state(found.noting(call)).apply, *given, *arrays)
         front = [f"{what}{pytree.keystr(path)}" for what, tree in zip(("params", "state", "rng"), given, strict=True)
                  for path, _ in pytree.leaves_with_path(tree)]

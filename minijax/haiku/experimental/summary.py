@@ -60,6 +60,9 @@ def eval_summary(f: Any) -> Callable[..., Summary]:
     Returns: a function of `f`'s arguments (without params and key); arrays may be `ShapeDtypeStruct`s; its result is a
         list of `MethodInvocation`, whose `flops` are those of the whole function.
 
+    A layer in a loop is listed once, with the types of one step and the operations of all; so is a jitted layer that
+    is called again with the same types.
+
     >>> import minijax.haiku as hk, minijax.numpy as jnp
     >>> for call in eval_summary(lambda x: hk.nets.MLP([300, 10])(x))(jnp.ones((8, 784))):
     ...     print(call.module_details.module.module_name, call.args_spec[0], call.output_spec, call.flops.forward)
