@@ -67,7 +67,8 @@ def by_example(op: Op, params: dict[str, Any]) -> str:
     what = f"'{params['module']}/{params['name']}'" if "module" in params else op.name
     if op is parameter_p:
         return (f"vmap: the initial value of the parameter {what} would depend on an example of the batch{at_line()}. "
-                "Parameters are shared by all examples: let the initializer depend on nothing that is mapped.")
+                "Parameters are shared by all examples: let the initializer depend on nothing that is mapped, and in "
+                "haiku.vmap split keys after init only: split_rng=not hk.running_init().")
     return (f"vmap: the state {what} would depend on an example of the batch{at_line()}, and there is one state for "
             "all. Give the axis a name and reduce over it first, vmap(f, axis_name='batch') and "
             "lax.pmean(x, 'batch'); or map the module itself, with its state, by haiku.lift_with_state and vmap.")

@@ -104,9 +104,12 @@ class StoreHandler(KeyHandler):
         """The error of a parameter that `apply` was not given."""
         mine = sorted(own for of, own in self.params if of == module)
         known = sorted({of for of, _ in self.params})
-        there = (f"The module has {', '.join(map(repr, mine))}." if mine else
-                 f"There is no module of that name among {', '.join(map(repr, known[:8])) or 'none'}"
-                 f"{', ...' if len(known) > 8 else ''}.")
+        if mine:
+            there = f"Its parameters there are {', '.join(map(repr, mine))}."
+        elif known:
+            there = f"The modules there are {', '.join(map(repr, known[:8]))}{', ...' if len(known) > 8 else ''}."
+        else:
+            there = "They are empty."
         return MinijaxValueError(
             f"Unable to retrieve parameter '{name}' for module '{module}'{at_line()}: it is not in the params that "
             f"apply was given. {there} All parameters must be created as part of `init`: call init with the same "

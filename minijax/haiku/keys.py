@@ -26,8 +26,10 @@ def key_handler(who: str) -> KeyHandler:
     handler = enclosing(KeyHandler)
     assert handler is not None, "a frame is one"
     if handler.keys is None:
+        own = current_name()
+        place = "the function, outside of all modules" if own == "~" else f"the module '{own}'"
         raise MissingRNGError(
-            f"`hk.{who}` was called in '{current_name()}'{at_line()}, and there are no random keys: you must pass a "
+            f"`hk.{who}` was called in {place}{at_line()}, and there are no random keys: you must pass a "
             "non-None PRNGKey to init and/or apply, f.apply(params, minijax.random.key(0), ...).")
     return handler
 

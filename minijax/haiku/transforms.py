@@ -77,12 +77,13 @@ def as_sequence(who: str, rng: Any) -> PRNGSequence | None:
         return rng
     try:
         return PRNGSequence(rng)
-    except MinijaxError as error:
+    except MinijaxError:
         signature = {"init": "init(rng, *args)", "apply": "apply(params, rng, *args)"}.get(
             who, "apply(params, state, rng, *args)")
         raise MinijaxTypeError(f"{who.split()[0]} must be called with a random key{at_line()}: the signature is "
-                               f"`{signature}`, and rng is {rng!r:.200}. Pass minijax.random.key(0), or None where no "
-                               f"random numbers are used. ({error})") from None
+                               f"`{signature}`, and rng is {rng!r:.100} of type "
+                               f"{type(rng).__name__}. Pass minijax.random.key(0), a seed, or None where no random "
+                               "numbers are used.") from None
 
 
 def entries(what: str, given: Any) -> list[tuple[tuple[str, str], Any]]:

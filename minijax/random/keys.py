@@ -51,7 +51,7 @@ def check_key(name: str, key: Any) -> None:
 def check_keys(name: str, keys: Any) -> None:
     """Raise `MinijaxTypeError` unless `keys` is a key or an array of keys."""
     if not is_value(keys):
-        raise MinijaxTypeError(f"random.{name}: the key is {keys!r} of type {type(keys).__name__}, not a key. "
+        raise MinijaxTypeError(f"random.{name}: the key is {keys!r:.100} of type {type(keys).__name__}, not a key. "
                                "Make one with random.key(seed).")
     t = typeof(keys)
     if dtypes.is_key(t.dtype):
