@@ -165,6 +165,8 @@ MISTAKES = {
     "vectors in groups": (lambda hk: hk.GroupNorm(1)(images[0, 0, 0]), "a batch axis and channels, got shape (8,)"),
     "groups of replicas": (lambda hk: hk.BatchNorm(True, True, 0.9, cross_replica_axis_index_groups=[[0]]),
                            "no `cross_replica_axis` is given", "pmap"),
+    "no average": (lambda hk: hk.BatchNorm(True, True, 0.9)(images, is_training=False), "there is no average yet",
+                   "'batch_norm/~/mean_ema'", "is_training=True"),
     "decay": (lambda hk: hk.ExponentialMovingAverage(1.5), "`decay` is 1.5", "from 0 to 1"),
     "warmup": (lambda hk: hk.ExponentialMovingAverage(0.5, warmup_length=-1), "`warmup_length` is -1"),
     "warmup and debias": (lambda hk: hk.ExponentialMovingAverage(0.5, warmup_length=1),

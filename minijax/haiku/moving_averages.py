@@ -28,9 +28,9 @@ class ExponentialMovingAverage(Module):
     >>> import minijax.haiku as hk
     >>> f = hk.transform_with_state(lambda x: hk.ExponentialMovingAverage(0.5)(x))
     >>> _, state = f.init(None, 0.0)
-    >>> average, state = f.apply({}, state, None, 3.0)
-    >>> average
-    Array(2., dtype=float32)
+    >>> _, state = f.apply({}, state, None, 3.0)
+    >>> f.apply({}, state, None, 0.0)[0]
+    Array(1., dtype=float32)
     """
 
     def __init__(self, decay: Any, zero_debias: bool = True, warmup_length: int = 0, name: str | None = None):
@@ -81,8 +81,12 @@ class ExponentialMovingAverage(Module):
 
     @property
     def average(self) -> Any:
-        """The average so far."""
-        return get_state("average")
+        """The average so far; raises `MinijaxValueError` if there is none."""
+        def missing(shape: Any, dtype: Any) -> Any:
+            raise refusal(self, "there is no average yet", "Average a value first: BatchNorm does so in "
+                          "init(..., is_training=True).")
+
+        return get_state("average", (), init=missing)
 
 
 class EMAParamsTree(Module):

@@ -64,7 +64,7 @@ def dynamic_unroll(core: Callable[[Any, Any], tuple[Any, Any]], input_sequence: 
     Gives (output sequence, last state), or with `return_all_states` the states after each step.  `reverse` runs from
     the last step to the first; `unroll` steps are compiled as one.  Raises what `lax.scan` raises.
 
-    >>> dynamic_unroll(lambda x, total: (total, total + x), jnp.array([1.0, 2.0]), 0.0)
+    >>> dynamic_unroll(lambda x, total: (total, total + x), jnp.array([1.0, 2.0]), jnp.zeros(()))
     (Array([0., 1.], dtype=float32), Array(3., dtype=float32))
     """
     def step(state: Any, inputs: Any) -> tuple[Any, Any]:
