@@ -57,8 +57,8 @@ from minijax.haiku.recurrent_wrappers import DeepRNN, IdentityCore, ResetCore, d
 from minijax.haiku.reshape import Flatten, Reshape
 from minijax.haiku.saving import load, save
 from minijax.haiku.spectral_norm import SNParamsTree, SpectralNorm
-from minijax.haiku.stateful import (cond, eval_shape, fori_loop, grad, map, remat, scan, switch, value_and_grad, vmap,
-                                    while_loop)
+from minijax.haiku.stateful import (cond, eval_shape, fori_loop, grad, jit, map, remat, scan, switch, value_and_grad,
+                                    vmap, while_loop)
 from minijax.haiku.transforms import (MultiTransformed, MultiTransformedWithState, MutableParams, MutableState,
                                       NonEmptyStateError, Params, State, Transformed, TransformedWithState,
                                       multi_transform, multi_transform_with_state, transform, transform_with_state,

@@ -20,10 +20,10 @@ from minijax.haiku.keys import next_rng_keys, with_rng
 from minijax.tracing.array import typeof
 from minijax.tracing.source import at_line
 
-__all__ = ["cond", "eval_shape", "fori_loop", "grad", "map", "remat", "scan", "switch", "value_and_grad", "vmap",
-           "while_loop"]
+__all__ = ["cond", "eval_shape", "fori_loop", "grad", "jit", "map", "remat", "scan", "switch", "value_and_grad",
+           "vmap", "while_loop"]
 
-grad, value_and_grad = api.grad, api.value_and_grad
+grad, jit, value_and_grad = api.grad, api.jit, api.value_and_grad
 cond, fori_loop, map, scan = lax.cond, lax.fori_loop, lax.map, lax.scan
 switch, while_loop = lax.switch, lax.while_loop
 _REQUIRED = object()
