@@ -87,8 +87,8 @@ def _value_and_grad(f):
 
 def _vmap_by_hand(g):
     def outer(x, env):
-        y, env, taps = mj.vmap(g, in_axes=(0, None), out_axes=(0, None, 0))(jnp.stack([x, 2 * x]), env)
-        return jnp.sum(y, 0), env, taps
+        y, env, taps = mj.vmap(g, in_axes=(0, None))(jnp.stack([x, 2 * x]), env)
+        return jnp.sum(y, 0), mj.tree.map(lambda x: x[0], env), taps
 
     return outer
 
@@ -271,9 +271,11 @@ def written_out(outer, inner):
         return {"leaf": {"w": w}, "~": {"v": v}}, {"leaf": {"n": jnp.ones(())}, "~": {"n": jnp.zeros(())}}
 
     def apply(params, state, key, x):
+        """A tap in a loop under vmap: the steps are in front of the examples."""
         y, env, taps = g(x, {"w": params["leaf"]["w"], "n": state["leaf"]["n"], "key": key})
         result = y * params["~"]["v"], state["~"]["n"]
-        return (result, {**state, "leaf": {"n": env["n"]}}), {"leaf/y": taps}
+        return (result, {**state, "leaf": {"n": env["n"]}}), {
+            "leaf/y": jnp.swapaxes(taps, 0, 1) if outer == "vmap" and inner in ("scan", "fori") else taps}
 
     return init, apply
 
@@ -285,23 +287,27 @@ def agree(ours, theirs):
         np.testing.assert_allclose(x, y, rtol=2e-5, atol=1e-5)
 
 
-PAIRS = list(itertools.product(TRANSFORMS, TRANSFORMS))
-MODES = {
-    "plain": lambda apply: apply,
-    "jit": mj.jit,
-    "grad": lambda apply: lambda params, state, key, x: mj.grad(
-        lambda x: jnp.sum(mj.tree.leaves(apply(params, state, key, x))[0]))(x),
-    "vmap": lambda apply: mj.vmap(apply, in_axes=(None, None, None, 0)),
-}
+RULED = {"custom_jvp", "custom_vjp"}
 
 
-@pytest.mark.parametrize("outer,inner", PAIRS)
+def gradients(apply, wanted):
+    """Results, and gradients of their sum."""
+    def total(params, x, state, key):
+        (result, after), taps = apply(params, state, key, x)
+        return sum(map(jnp.sum, mj.tree.leaves((result, after, taps)))), (result, after, taps)
+
+    return lambda params, state, key, x: mj.value_and_grad(total, wanted, has_aux=True)(params, x, state, key)
+
+
+@pytest.mark.parametrize("outer,inner", list(itertools.product(TRANSFORMS, TRANSFORMS)))
 def test_pair(outer, inner):
-    key = random.PRNGKey(3)
+    key, ruled = random.PRNGKey(3), bool(RULED & {outer, inner})
     (init, apply), (init_by_hand, apply_by_hand) = transformed(outer, inner), written_out(outer, inner)
     given = init(key, X)
     agree(given, init_by_hand(key, X))
     agree(mj.jit(init)(key, X), given)
-    for name, mode in MODES.items():
-        x = jnp.stack([X, X + 1]) if name == "vmap" else X
-        agree(mode(apply)(*given, key, x), mode(apply_by_hand)(*given, key, x))
+    agree(apply(*given, key, X), apply_by_hand(*given, key, X))
+    wanted = 1 if ruled else (0, 1)
+    agree(mj.jit(gradients(apply, wanted))(*given, key, X), gradients(apply_by_hand, wanted)(*given, key, X))
+    agree(*[mj.vmap(f, in_axes=(None, None, None, 0))(*given, key, jnp.stack([X, X + 1]))
+            for f in (apply, apply_by_hand)])
