@@ -1,6 +1,9 @@
 """The matrix of effects: every transform of every transform, against the same function with all arguments written out."""
 
+import dataclasses
+import gc
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ import pytest
 import minijax as mj
 import minijax.haiku as hk
 import minijax.numpy as jnp
-from minijax import lax, random
+from minijax import errors, lax, random
 from minijax.tracing.array import Tracer
 from tests.kits import on_numpy  # noqa: F401  (nothing is compiled)
 
@@ -87,8 +90,8 @@ def _value_and_grad(f):
 
 def _vmap_by_hand(g):
     def outer(x, env):
-        y, env, taps = mj.vmap(g, in_axes=(0, None), out_axes=(0, None, 0))(jnp.stack([x, 2 * x]), env)
-        return jnp.sum(y, 0), env, taps
+        y, env, taps = mj.vmap(g, in_axes=(0, None))(jnp.stack([x, 2 * x]), env)
+        return jnp.sum(y, 0), mj.tree.map(lambda x: x[0], env), taps
 
     return outer
 
@@ -271,9 +274,11 @@ def written_out(outer, inner):
         return {"leaf": {"w": w}, "~": {"v": v}}, {"leaf": {"n": jnp.ones(())}, "~": {"n": jnp.zeros(())}}
 
     def apply(params, state, key, x):
+        """A tap in a loop under vmap: the steps are in front of the examples."""
         y, env, taps = g(x, {"w": params["leaf"]["w"], "n": state["leaf"]["n"], "key": key})
         result = y * params["~"]["v"], state["~"]["n"]
-        return (result, {**state, "leaf": {"n": env["n"]}}), {"leaf/y": taps}
+        return (result, {**state, "leaf": {"n": env["n"]}}), {
+            "leaf/y": jnp.swapaxes(taps, 0, 1) if outer == "vmap" and inner in ("scan", "fori") else taps}
 
     return init, apply
 
@@ -285,23 +290,501 @@ def agree(ours, theirs):
         np.testing.assert_allclose(x, y, rtol=2e-5, atol=1e-5)
 
 
-PAIRS = list(itertools.product(TRANSFORMS, TRANSFORMS))
-MODES = {
-    "plain": lambda apply: apply,
-    "jit": mj.jit,
-    "grad": lambda apply: lambda params, state, key, x: mj.grad(
-        lambda x: jnp.sum(mj.tree.leaves(apply(params, state, key, x))[0]))(x),
-    "vmap": lambda apply: mj.vmap(apply, in_axes=(None, None, None, 0)),
-}
+RULED = {"custom_jvp", "custom_vjp"}
 
 
-@pytest.mark.parametrize("outer,inner", PAIRS)
+def gradients(apply, wanted):
+    """Results, and gradients of their sum."""
+    def total(params, x, state, key):
+        (result, after), taps = apply(params, state, key, x)
+        return sum(map(jnp.sum, mj.tree.leaves((result, after, taps)))), (result, after, taps)
+
+    return lambda params, state, key, x: mj.value_and_grad(total, wanted, has_aux=True)(params, x, state, key)
+
+
+@pytest.mark.parametrize("outer,inner", list(itertools.product(TRANSFORMS, TRANSFORMS)))
 def test_pair(outer, inner):
-    key = random.PRNGKey(3)
+    key, ruled = random.PRNGKey(3), bool(RULED & {outer, inner})
     (init, apply), (init_by_hand, apply_by_hand) = transformed(outer, inner), written_out(outer, inner)
+    if inner == "while" and "grad" in outer:
+        with pytest.raises(errors.UnhandledEffectError, match=r"runs its steps again \(.*test_effects.py:\d+\)"):
+            init(key, X)
+        return
     given = init(key, X)
     agree(given, init_by_hand(key, X))
     agree(mj.jit(init)(key, X), given)
-    for name, mode in MODES.items():
-        x = jnp.stack([X, X + 1]) if name == "vmap" else X
-        agree(mode(apply)(*given, key, x), mode(apply_by_hand)(*given, key, x))
+    agree(apply(*given, key, X), apply_by_hand(*given, key, X))
+    wanted = 1 if ruled else (0, 1)
+    if inner == "custom_vjp" and outer in ("scan", "while", "fori"):  # what the rule gives may depend on x, the state too
+        with pytest.raises(errors.MinijaxTypeError, match="reads a parameter or a state that is being differenti"):
+            gradients(apply, wanted)(*given, key, X)
+        return
+    agree(mj.jit(gradients(apply, wanted))(*given, key, X), gradients(apply_by_hand, wanted)(*given, key, X))
+    agree(*[mj.vmap(f, in_axes=(None, None, None, 0))(*given, key, jnp.stack([X, X + 1]))
+            for f in (apply, apply_by_hand)])
+
+
+# ---- names and caches ----
+
+class Scale(hk.Module):
+    """One parameter, drawn."""
+
+    def __call__(self, x):
+        return x * hk.get_parameter("w", (), init=drawn)
+
+
+def names(params):
+    return sorted(params)
+
+
+def product(params, *wanted):
+    return np.prod([params[name]["w"] for name in wanted or params])
+
+
+INNER = mj.jit(lambda x: Scale()(x))
+
+
+def one(x):
+    return Scale()(x)
+
+
+def other(x):
+    return Scale()(x) + 1.0
+
+
+def twice_in_jit(x):
+    return mj.jit(lambda x: INNER(INNER(x)))(x) + Scale()(x)
+
+
+def branches_twice(x):
+    return lax.cond(INDEX[0] > 0, one, other, x) + lax.switch(INDEX[0], [one, other, one], x)
+
+
+def body_with_weak_carry(carry, x):
+    return carry + Scale()(x), None
+
+
+def loops_twice(x):
+    a, _ = lax.scan(body_with_weak_carry, 0, jnp.stack([x, x]))
+    b, _ = lax.scan(body_with_weak_carry, 0, jnp.stack([x, x]))
+    return a + b * Scale()(x)
+
+
+@pytest.mark.parametrize("function,count,value", [
+    (twice_in_jit, 3, lambda w: w[0] * w[1] + w[2]),
+    (branches_twice, 5, lambda w: w[1] + 1.0 + w[3] + 1.0 if INDEX[0] == 0 else w[0] + w[3] + 1.0),
+    (loops_twice, 3, lambda w: 2 * w[0] + 2 * w[1] * w[2])])
+def test_programs_found_again_take_their_names(function, count, value):
+    """The second call and later ones find the programs of the first; modules are named as before."""
+    pure = hk.transform(function)
+    params = pure.init(random.PRNGKey(0), 1.0)
+    assert names(params) == sorted(["scale", *[f"scale_{n}" for n in range(1, count)]])
+    weights = [params["scale"]["w"], *[params[f"scale_{n}"]["w"] for n in range(1, count)]]
+    for factor in (1.0, 1.0, 2.0):  # parameters are no constants of programs
+        scaled = mj.tree.map(lambda w: w * factor, params)
+        np.testing.assert_allclose(pure.apply(scaled, None, 1.0), value([w * factor for w in weights]), rtol=1e-6)
+        np.testing.assert_allclose(mj.jit(pure.apply)(scaled, None, 1.0), value([w * factor for w in weights]), rtol=1e-6)
+
+
+def test_jitted_function_under_two_modules_and_two_instances():
+    shared = mj.jit(lambda x: Scale()(x))
+
+    class Outer(hk.Module):
+        def __call__(self, x):
+            return shared(x)
+
+    class Maker(hk.Module):
+        def __init__(self):
+            super().__init__()
+            self.part = Scale()
+            self.jitted = mj.jit(self.part)
+
+        def __call__(self, x):
+            return self.jitted(self.jitted(x)) + lax.scan(lambda c, _: (self.part(c), None), x, None, length=2)[0]
+
+    pure = hk.transform(lambda x: (Outer("a")(x) + Outer("b")(x), Maker()(x)))
+    params = pure.init(random.PRNGKey(0), 1.0)
+    assert names(params) == ["a/scale", "b/scale", "maker/~/scale"]
+    for _ in range(2):
+        found = pure.apply(params, None, 1.0)
+        part = params["maker/~/scale"]["w"]
+        agree(found, (params["a/scale"]["w"] + params["b/scale"]["w"], 2 * part * part))
+
+
+def test_a_second_call_traces_nothing_again():
+    traced = []
+
+    @mj.jit
+    def layer(x):
+        traced.append(x)
+        return Scale()(x)
+
+    pure = hk.transform(lambda x: layer(x) + layer(x))
+    params = pure.init(random.PRNGKey(0), 1.0)
+    first = len(traced), pure.apply(params, None, 1.0), len(traced)
+    again = pure.apply(mj.tree.map(lambda w: 3 * w, params), None, 1.0)
+    assert len(traced) == first[2] == first[0] + 2
+    np.testing.assert_allclose(again, 3 * first[1], rtol=1e-6)
+
+
+def test_initializers_run_once():
+    calls = []
+
+    def init(shape, dtype):
+        calls.append(shape)
+        return drawn(shape, dtype)
+
+    def f(x):
+        step = lambda c, _: (c * hk.get_parameter("w", (), init=init), None)  # noqa: E731
+        y = lax.scan(step, x, None, length=4)[0]
+        y = lax.fori_loop(0, 3, lambda i, c: c * hk.get_parameter("u", (), init=init), y)
+        return lax.while_loop(lambda c: c < 0.0, lambda c: c * hk.get_parameter("t", (), init=init), y)
+
+    pure = hk.transform(f)
+    params = pure.init(random.PRNGKey(1), 1.0)
+    assert len(calls) == 3
+    np.testing.assert_allclose(pure.apply(params, None, 1.0), params["~"]["w"] ** 4 * params["~"]["u"] ** 3, rtol=1e-5)
+
+
+@pytest.mark.parametrize("length", [0, 1, 3])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_scan_of_any_length_while_initializing(length, reverse):
+    xs = jnp.arange(float(length))
+
+    def f(x):
+        def step(c, x):
+            n = hk.get_state("n", (), init=jnp.zeros)
+            hk.set_state("n", n * 2.0 + x)
+            return c + hk.get_parameter("w", (), init=drawn) * x, n
+
+        return lax.scan(step, x, xs, reverse=reverse)
+
+    pure = hk.transform_with_state(f)
+    params, state = pure.init(random.PRNGKey(0), 1.0)
+    assert state["~"]["n"] == 0.0
+    (last, ns), after = pure.apply(params, state, None, 1.0)
+    n, seen = 0.0, []
+    for x in reversed(range(length)) if reverse else range(length):
+        seen.append(n)
+        n = n * 2.0 + x
+    np.testing.assert_allclose(last, 1.0 + params["~"]["w"] * sum(range(length)), rtol=1e-6)
+    np.testing.assert_allclose(ns, seen[::-1] if reverse else seen)
+    assert after["~"]["n"] == n
+
+
+def test_all_branches_are_initialized_and_state_goes_through_them():
+    def f(index, x):
+        def branch(name):
+            def run(x):
+                n = hk.get_state(name, (), init=jnp.ones)
+                hk.set_state(name, n + x)
+                return x * hk.get_parameter(name, (), init=drawn)
+            return run
+
+        return lax.switch(index, [branch("a"), branch("b"), lambda x: x], x)
+
+    pure = hk.transform_with_state(f)
+    params, state = pure.init(random.PRNGKey(0), jnp.int32(2), 5.0)
+    assert names(params["~"]) == names(state["~"]) == ["a", "b"]
+    for apply in (pure.apply, mj.jit(pure.apply)):
+        y, after = apply(params, state, None, jnp.int32(1), 5.0)
+        agree((y, after), (5.0 * params["~"]["b"], {"~": {"a": 1.0, "b": 6.0}}))
+
+
+def test_state_read_after_it_was_set_in_one_program():
+    def f(x):
+        def inside(x):
+            hk.set_state("s", {"value": x, "count": hk.get_state("count", (), int, init=jnp.zeros)})
+            found = hk.get_state("s")
+            hk.set_state("s", {**found, "count": found["count"] + 1})
+            return found["value"], hk.get_state("s")["count"]
+
+        return mj.jit(inside)(x), mj.jit(lambda: hk.get_state("s"))(), hk.get_current_state()
+
+    pure = hk.transform_with_state(f)
+    _, state = pure.init(None, jnp.ones(2))
+    expected = {"~": {"count": 0, "s": {"value": jnp.ones(2), "count": 1}}}
+    assert mj.tree.structure(state) == mj.tree.structure(expected)
+    for apply in (pure.apply, mj.jit(pure.apply)):
+        ((value, count), read, now), after = apply({}, state, None, jnp.ones(2))
+        agree((value, count, read, now, after), (jnp.ones(2), 1, expected["~"]["s"], expected, expected))
+
+
+def test_gradients_go_through_state():
+    def f(x):
+        hk.set_state("s", x * x)
+        return hk.get_state("s") ** 2
+
+    for wrap in (lambda f: f, mj.jit, mj.checkpoint, lambda f: lambda x: mj.jvp(f, (x,), (1.0,))[0]):
+        pure = hk.transform_with_state(lambda x: (mj.grad(wrap(f))(x), hk.get_state("s")))
+        _, state = pure.init(None, 3.0)
+        for apply in (pure.apply, mj.jit(pure.apply)):
+            (slope, primal), after = apply({}, state, None, 3.0)
+            assert slope == 108.0 and primal == after["~"]["s"] == 9.0
+            assert mj.grad(lambda x: apply({}, state, None, x)[0][0])(3.0) == 108.0  # 12 x^2
+
+
+# ---- keys ----
+
+def test_keys_from_elsewhere():
+    """with_rng around jit and inside vmap; hk.vmap splits, vmap shares."""
+    def f(key, keys):
+        def under(key):
+            with hk.with_rng(key):
+                return hk.next_rng_key(), mj.jit(hk.next_rng_key)()
+
+        return under(key), mj.vmap(under)(keys), hk.next_rng_key(), mj.vmap(lambda _: hk.next_rng_key())(keys)
+
+    own, key, keys = random.PRNGKey(0), random.PRNGKey(1), random.split(random.PRNGKey(2), 3)
+
+    def two(key):
+        key, first = random.split(key)
+        return first, random.split(key)[1]
+
+    after, first = random.split(own)
+    expected = two(key), mj.vmap(two)(keys), first, jnp.stack([random.split(after)[1]] * 3)
+    for apply in (hk.transform(f).apply, mj.jit(hk.transform(f).apply)):
+        agree(apply({}, own, key, keys), expected)
+
+
+# ---- functions in functions, and modules made outside ----
+
+def test_lift_in_jit_and_vmap():
+    inner = hk.transform(lambda x: Scale()(x))
+
+    def f(xs):
+        keys = hk.next_rng_keys(len(xs)) if hk.running_init() else None
+        params = mj.jit(lambda xs: hk.lift(mj.vmap(inner.init) if keys is not None else inner.init, name="inner")(
+            keys, xs))(xs)
+        return mj.vmap(inner.apply, in_axes=(0, None, 0))(params, None, xs)
+
+    pure = hk.transform(f)
+    params = pure.init(random.PRNGKey(0), jnp.arange(3.0))
+    assert params["inner/scale"]["w"].shape == (3,)
+    agree(pure.apply(params, None, jnp.arange(3.0)), params["inner/scale"]["w"] * jnp.arange(3.0))
+
+
+def test_modules_made_outside():
+    first, second = Scale(), Scale()
+    pure = hk.transform(lambda x: second(first(first(x))) + mj.jit(first)(x))
+    params = pure.init(random.PRNGKey(0), 1.0)
+    assert names(params) == ["scale", "scale_1"]
+    a, b = params["scale"]["w"], params["scale_1"]["w"]  # named in the order of their first use
+    for _ in range(2):
+        np.testing.assert_allclose(pure.apply(params, None, 1.0), a * a * b + a, rtol=1e-6)
+    chain = [Scale("one"), Scale("two")]
+    pure = hk.transform(lambda x: chain[1](chain[0](x)))
+    assert names(pure.init(random.PRNGKey(0), 1.0)) == ["one", "two"]
+
+
+def test_init_and_apply_are_methods():
+    scale = Scale(name="mine")
+    params = scale.init(random.PRNGKey(0), 2.0)
+    agree(params, hk.transform(Scale(name="mine")).init(random.PRNGKey(0), 2.0))
+    agree(scale.apply(params, None, 2.0), 2.0 * params["mine"]["w"])
+    leaf = Leaf(True)
+    params, state = leaf.init_with_state(random.PRNGKey(0), X)
+    y, after = leaf.apply_with_state(params, state, random.PRNGKey(1), X)
+    assert y.shape == (2,) and after["leaf"]["n"] != state["leaf"]["n"]
+    with pytest.raises(hk.NonEmptyStateError):
+        leaf.init(random.PRNGKey(0), X)
+
+
+def test_a_module_with_an_init_of_its_own():
+    class Own(hk.Module):
+        def init(self, size):
+            return hk.get_parameter("w", (size,), init=jnp.ones)
+
+        def __call__(self, x):
+            return x + self.init(3)
+
+    @dataclasses.dataclass
+    class Fields(hk.Module):
+        init: object
+        size: int
+
+        def __call__(self):
+            return hk.get_parameter("w", (self.size,), init=self.init)
+
+    params = hk.transform(lambda x: Own()(x)).init(None, 1.0)
+    assert params["own"]["w"].shape == (3,)
+    agree(Own().apply(params, None, 1.0), 2 * jnp.ones(3))
+    assert hk.transform(lambda: Fields(jnp.ones, 2)()).init(None)["fields"]["w"].shape == (2,)
+    with pytest.raises(TypeError, match="init"):
+        Fields(size=2)
+
+
+# ---- many devices ----
+
+def test_shard_map_inside():
+    mesh = mj.make_mesh((2,), ("i",))
+
+    def f(x):
+        def local(x):
+            return lax.psum(jnp.sum(Scale()(x)), "i")
+
+        hk.get_state("n", (), init=jnp.ones)
+        y = mj.shard_map(local, mesh=mesh, in_specs=mj.P("i"), out_specs=mj.P())(x)
+        hk.set_state("n", y)
+        return y
+
+    pure = hk.transform_with_state(f)
+    params, state = pure.init(random.PRNGKey(0), jnp.arange(4.0))
+    y, after = mj.jit(pure.apply)(params, state, None, jnp.arange(4.0))
+    agree((y, after["~"]["n"]), (6.0 * params["scale"]["w"],) * 2)
+
+
+# ---- taps ----
+
+def tapped(x):
+    """A tap in each kind of program; the function of x and of shifts of what is tapped, by hand."""
+    a = mj.tap("a", jnp.sin(x))
+    b = mj.jit(lambda a: mj.tap("b", a * a))(a)
+    c, _ = lax.scan(lambda c, t: (mj.tap("c", c * t + jnp.cos(c)), None), b, STEPS)
+    d = lax.cond(INDEX[0] > 0, lambda c: mj.tap("d", c * 2.0), lambda c: c, c)
+    e = jnp.sum(mj.vmap(lambda r: mj.tap("e", r * d))(jnp.arange(3.0)))
+    return mj.checkpoint(lambda e: mj.tap("g", jnp.tanh(e)))(e) + mj.grad(lambda x: mj.tap("h", x ** 3))(x)
+
+
+def test_taps_and_their_cotangents():
+    value, taps = mj.collect(tapped)(0.7)
+    assert names(taps) == list("abcdegh") and taps["c"].shape == taps["e"].shape == (3,)
+    agree(value, tapped(0.7))
+    shifts = mj.tree.map(jnp.zeros_like, taps)
+    for perturbed in (mj.perturb(tapped), mj.jit(mj.perturb(tapped))):
+        slopes = mj.grad(perturbed)(shifts, 0.7)
+        agree(mj.grad(perturbed, argnums=1)(shifts, 0.7), mj.grad(tapped)(0.7))
+    with errors_in_double():
+        wide = {name: np.asarray(shift, np.float64) for name, shift in shifts.items()}
+        for name in "abcdeg":
+            for i in np.ndindex(wide[name].shape):
+                up, down = ({**wide, name: wide[name] + sign * 1e-6 * one_at(wide[name], i)} for sign in (1, -1))
+                slope = (mj.perturb(tapped)(up, np.float64(0.7)) - mj.perturb(tapped)(down, np.float64(0.7))) / 2e-6
+                np.testing.assert_allclose(slopes[name][i], slope, rtol=1e-3, atol=1e-4)
+
+
+def one_at(x, i):
+    found = np.zeros_like(x)
+    found[i] = 1.0
+    return found
+
+
+def errors_in_double():
+    return mj.config.override("jax_enable_x64", True)
+
+
+def test_taps_survive_programs_kept_from_elsewhere():
+    f = mj.jit(lambda x: mj.tap("a", x * 2.0) + 1.0)
+    assert mj.grad(lambda x: f(x))(1.0) == 2.0  # traced, and kept, where nobody collects
+    assert mj.collect(f)(1.0) == (3.0, {"a": 2.0})
+    assert mj.collect(mj.grad(lambda x: f(x)))(1.0) == (2.0, {"a": 2.0})
+    assert "tap" not in str(mj.make_jaxpr(f)(1.0))
+
+
+def test_taps_of_modules_have_their_names():
+    class Inner(hk.Module):
+        def __call__(self, x):
+            return mj.tap("out", {"double": x * 2.0})["double"]
+
+    class Outer(hk.Module):
+        def __call__(self, x):
+            return Inner()(x) + mj.jit(Inner())(x)
+
+    _, taps = mj.collect(hk.transform(lambda x: Outer()(x)).apply)({}, None, 1.0)
+    assert taps == {"outer/inner/out['double']": 2.0, "outer/inner_1/out['double']": 2.0}
+
+
+def test_taps_in_loops_that_may_not_run():
+    def f(n, x):
+        return lax.while_loop(lambda c: c[0] < n, lambda c: (c[0] + 1, mj.tap("c", c[1] * 2.0)), (0, x))[1]
+
+    assert mj.collect(f)(3, 1.0) == (8.0, {"c": 8.0})
+    assert mj.collect(f)(0, 1.0) == (1.0, {"c": 0.0})
+
+
+# ---- no tracer is left ----
+
+def test_no_tracer_is_left():
+    def f(x):
+        y = mj.grad(lambda x: jnp.sum(mj.jit(Leaf(True))(x)))(x)
+        return lax.scan(lambda c, _: (Leaf(True)(c), None), y, None, length=2)[0]
+
+    pure = hk.transform_with_state(f)
+    gc.collect()
+    before = sum(isinstance(x, Tracer) for x in gc.get_objects())
+    given = mj.jit(pure.init)(random.PRNGKey(0), X)
+    results = given, pure.apply(*given, random.PRNGKey(0), X)
+    gc.collect()
+    assert sum(isinstance(x, Tracer) for x in gc.get_objects()) == before
+    assert not any(isinstance(x, Tracer) for x in mj.tree.leaves(results))
+
+
+# ---- what is refused ----
+
+def refused(function, *args, state=None, rng=None):
+    pure = hk.transform_with_state(function)
+    with pytest.raises(errors.MinijaxError) as found:
+        pure.init(rng, *args)
+    return str(found.value)
+
+
+def set_by_example(x):
+    def each(x):
+        hk.set_state("s", x)
+        return x
+
+    hk.get_state("s", (), init=jnp.zeros)
+    return mj.vmap(each)(x)
+
+
+def drawn_in_condition(x):
+    return lax.while_loop(lambda c: random.uniform(hk.next_rng_key()) < 0.5, lambda c: c + 1.0, x)
+
+
+def state_grows(x):
+    hk.set_state("s", jnp.ones(2))
+
+    def step(c, _):
+        hk.set_state("s", jnp.concatenate([hk.get_state("s"), jnp.ones(1)]))
+        return c, None
+
+    return lax.scan(step, x, None, length=2)
+
+
+def first_set_in_branch(x):
+    def branch(x):
+        hk.set_state("s", x)
+        return x
+
+    return lax.cond(INDEX[0] > 0, branch, lambda x: x, x)
+
+
+def parameter_under_rule(x):
+    ruled = mj.custom_jvp(lambda x: x * hk.get_parameter("w", (), init=jnp.ones))
+    ruled.defjvp(lambda primals, tangents: (primals[0] * hk.get_parameter("w", ()), tangents[0]))
+    return ruled(x)
+
+
+@pytest.mark.parametrize("function,arg,text", [
+    (set_by_example, jnp.arange(3.0), r"vmap: the state '~/s' would depend on an example of the batch \(.*:\d+\), and "
+     r"there is one state for all. Give the axis a name .* lax.pmean.*"),
+    (drawn_in_condition, 1.0, "while_loop: random keys .* can neither change in the condition of a loop"),
+    (state_grows, 1.0, "The state '~/s' "),
+    (first_set_in_branch, 1.0, "'~/s' is set for the first time inside a branch of cond, or a loop that may not run")])
+def test_refused(function, arg, text):
+    assert re.match(text, refused(function, arg, rng=random.PRNGKey(0)), re.DOTALL)
+
+
+def test_a_parameter_differentiated_through_a_rule_is_refused():
+    pure = hk.transform(parameter_under_rule)
+    params = pure.init(None, 1.0)
+    assert mj.grad(pure.apply, argnums=2)(params, None, 1.0) == 1.0
+    with pytest.raises(errors.MinijaxTypeError, match="has a derivative rule and reads a parameter .*Read it outside"):
+        mj.grad(pure.apply)(params, None, 1.0)
+
+
+def test_two_taps_of_one_name():
+    with pytest.raises(errors.MinijaxValueError, match="tap: the name 'a' is used twice .*Give each tap a name"):
+        mj.collect(lambda x: mj.tap("a", x) + mj.tap("a", x))(1.0)
+    with pytest.raises(errors.MinijaxValueError, match="perturb: no shift for the tap 'a'"):
+        mj.perturb(lambda x: mj.tap("a", x))({}, 1.0)

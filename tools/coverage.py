@@ -53,7 +53,8 @@ ran in a check of `minijax.testing.check_op` that passed and sees it wrong.  Els
 *against JAX* says whether cases in `tests/cases` compare it with JAX's function, or tests of its own do; *checks*
 counts those that it passes, and *proven* how often a rule was: type, NumPy meaning against the lowering, jvp against
 differences and at kinks, <u, J v> against <transposed J u, v>, vmap against a loop, vmap of jvp against jvp of vmap,
-programs against eager calls, effects.  Written by `python -m tools.coverage --write`.
+programs against eager calls, effects.  Ops that only a handler answers (`minijax/effects/ops.py`) are proven in all
+their surroundings by tests/test_effects.py.  Written by `python -m tools.coverage --write`.
 
 """
 
@@ -72,8 +73,9 @@ def listed_ops() -> list[Op]:
 
 
 def rule_module(op: Op) -> bool:
-    """Whether the op's type rule is minijax's."""
-    return getattr(op.type, "__module__", "").startswith("minijax")
+    """Whether the op's type rule is minijax's, and the op has a meaning by itself: no handler must answer it."""
+    module = getattr(op.type, "__module__", "")
+    return module.startswith("minijax") and not module.startswith("minijax.effects")
 
 
 def against_jax(op: Op) -> str:

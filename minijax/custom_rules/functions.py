@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from minijax import pytree
@@ -119,8 +120,28 @@ class CustomFunction:
                         "told of it: make it an ordinary argument and return None as its cotangent.")
 
 
+# Each says what a call's surroundings are, as a context in which its rules are to be run; None if they do not matter.
+surroundings: list[Callable[[], Callable[[], AbstractContextManager[None]] | None]] = []
+
+
+def surrounded(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """A rule that, whenever it is run, finds what it would find here."""
+    contexts = [context for context in [find() for find in surroundings] if context is not None]
+    if not contexts:
+        return rule
+
+    def run(*args: Any) -> Any:
+        with ExitStack() as stack:
+            for each in contexts:
+                stack.enter_context(each())
+            return rule(*args)
+
+    return run
+
+
 def bind_call(op: Op, call: Call, leaves: Sequence[Any], rules: dict[str, Any]) -> Sequence[Any]:
     """Bind a function with rules; one that captures a traced value is traced, to take the value as an input."""
+    rules = {kind: surrounded(rule) if kind in ("jvp", "fwd") else rule for kind, rule in rules.items()}
     try:
         outs = bind_custom(op, call.function, (), leaves, name=call.name, **rules)
         if context.trace.records or any(isinstance(x, Tracer) for x in leaves) or not any(

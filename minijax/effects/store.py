@@ -148,7 +148,7 @@ class StoreHandler(KeyHandler):
     def inside(cls, plan: Plan, values: Values) -> StoreHandler:
         """A handler that knows what goes in."""
         states = [name for name, _ in plan.carried if isinstance(name, tuple)]
-        inner = StoreHandler(context.trace, sequence_of(values.carried[len(states):]), True)
+        inner = cls(context.trace, sequence_of(values.carried[len(states):]), True)
         for (name, _), value in zip(plan.constant, values.constant, strict=True):
             (inner.params if len(name) == 2 else inner.current)[name] = value
         inner.current.update(zip(states, values.carried, strict=False))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import functools
 import re
 import weakref
 from collections import Counter
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from minijax.custom_rules.functions import surroundings
 from minijax.effects import ops, views  # noqa: F401  (`views` is state under a derivative)
 from minijax.effects.handler import enclosing
 from minijax.effects.keys import PRNGSequence
@@ -44,6 +46,10 @@ class Scope:
     method: str = "__call__"
     counters: Counter[str] = dataclasses.field(default_factory=Counter)
     names: set[str] = dataclasses.field(default_factory=set)
+
+    def copy(self) -> Scope:
+        """A scope that goes on by itself."""
+        return Scope(self.module, self.method, Counter(self.counters), set(self.names))
 
 
 class Frame(StoreHandler):
@@ -210,15 +216,40 @@ def names_here() -> Callable[[], None]:
     if frame is None:
         return lambda: None
     scope = frame.scopes[-1]
-    counters, names = Counter(scope.counters), set(scope.names)
+    before = scope.copy()
 
     def put_back() -> None:
-        scope.counters, scope.names = Counter(counters), set(names)
+        scope.counters, scope.names = Counter(before.counters), set(before.names)
 
     return put_back
 
 
+def rules_here() -> Callable[[], contextlib.AbstractContextManager[None]] | None:
+    """The context in which rules of a function called here make their modules: with the names that it would take."""
+    frame = enclosing(Frame)
+    return None if frame is None else functools.partial(as_called, [scope.copy() for scope in frame.scopes],
+                                                        dict(frame.bound))
+
+
+@contextlib.contextmanager
+def as_called(scopes: list[Scope], bound: dict[int, tuple[Any, Any]]) -> Iterator[None]:
+    """Context manager: the modules that are running are those of an earlier moment."""
+    frame = enclosing(Frame)
+    if frame is None:
+        yield
+        return
+    before, frame.scopes = frame.scopes, [scope.copy() for scope in scopes]
+    frame.bound = {**bound, **frame.bound}
+    try:
+        yield
+    finally:
+        made, frame.scopes = frame.scopes[-1], before
+        before[-1].names |= made.names
+        before[-1].counters |= made.counters
+
+
 memories.append(names_here)
+from minijax.custom_rules.functions import surroundings
 
 
 def types_among(values: dict[Leaf, Any], slot: Slot) -> dict[int, ArrayType]:

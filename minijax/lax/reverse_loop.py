@@ -25,6 +25,7 @@ from minijax.calls.jit import jit_p
 from minijax.calls.masks import Mask, carried, fixpoint, nonzero, only, present, readers, reads, spread
 from minijax.calls.scan import scan_p
 from minijax.calls.while_loop import while_p
+from minijax.errors import UnhandledEffectError
 from minijax.interpreters.batch import batched_type
 from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.programs import linearize_program
@@ -43,6 +44,7 @@ from minijax.ops.reductions import argmax, reduce_max
 from minijax.ops.slots import FREE, Values, empty, free_slots, keep, read, thin_out, write
 from minijax.ops.structural import zeros_of
 from minijax.tracing.array import typeof
+from minijax.tracing.source import at_line
 from minijax.util import merge_lists, split_list
 
 SLOTS = 64
@@ -232,6 +234,11 @@ derivative_of = kept(Derivative)
 
 def linearize_loop(primals: Values, tangents: Values, jaxpr: Jaxpr, loop: Loop) -> Any:
     """Run a loop so that it keeps states, and bind its linear half."""
+    again = jaxpr.effects & {"rng", "tap"}
+    if again:
+        raise UnhandledEffectError(
+            f"The derivative of a loop runs its steps again{at_line()}, and what they draw or tap would be drawn or tapped "
+            "twice. Use scan, or fori_loop with constant bounds, which keep what they need; or differentiate apply.")
     (consts, init, xs), tangents = split_list(primals[loop.num_cond:], loop.num_consts, loop.num_carry), tangents[
         loop.num_cond:]
     parts = derivative_of(jaxpr, loop, nonzero(tangents))
