@@ -115,7 +115,7 @@ def watched(module: Any, name: str, run: Callable[..., Any], cls: Any, args: Any
 
 
 def intercepted(run: Callable[..., Any], context: MethodContext, args: Any, kwargs: Any) -> Any:
-    """Call a method through the interceptors, innermost first."""
+    """Call a method through the interceptors, outermost first."""
     def chain(functions: tuple[Any, ...]) -> Callable[..., Any]:
         if not functions:
             return run
