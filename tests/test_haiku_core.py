@@ -1,6 +1,7 @@
 """The core of `minijax.haiku` against dm-haiku: names, hooks, lifting, keys; functions written for either library."""
 
 import dataclasses
+import re
 import types
 
 import haiku
@@ -12,7 +13,7 @@ import pytest
 import minijax as mj
 import minijax.haiku as hk
 import minijax.numpy as jnp
-from minijax import config, lax
+from minijax import config, errors, lax
 
 OURS = types.SimpleNamespace(hk=hk, np=jnp, random=mj.random, lax=lax, tree=mj.tree, key=mj.random.PRNGKey)
 THEIRS = types.SimpleNamespace(hk=haiku, np=jjnp, random=jax.random, lax=jax.lax, tree=jax.tree, key=jax.random.PRNGKey)
@@ -408,3 +409,120 @@ def test_modules_through_inheritance_and_abstract_bases():
         return f.init(k.key(0), k.np.array([0.5, 2.0]))
 
     same(*[made(k) for k in KITS])
+
+
+# ---- bad input ----
+
+class Layer(hk.Module):
+    """A parameter of the shape of the input."""
+
+    def __call__(self, x):
+        return x * hk.get_parameter("w", x.shape, init=jnp.ones)
+
+
+class Forgetful(hk.Module):
+    """Does not call its super constructor."""
+
+    def __init__(self):
+        self.size = 1
+
+
+class Late(hk.Module):
+    """Makes a part before it calls its super constructor."""
+
+    def __init__(self):
+        self.part = Layer()
+        super().__init__()
+
+
+class Noise(hk.Module):
+    """Draws a key."""
+
+    def __call__(self):
+        return hk.next_rng_key()
+
+
+X = jnp.ones(2)
+PURE = hk.transform(lambda x: Layer()(x))
+KEY = mj.random.PRNGKey(0)
+
+
+def made(function, *args, rng=None):
+    return lambda: hk.transform(function).init(rng, *args)
+
+
+def applied(function, params, *args, rng=None):
+    return lambda: hk.transform(function).apply(params, rng, *args)
+
+
+def given(w, module="layer", name="w"):
+    return lambda: PURE.apply({module: {name: w}}, None, X)
+
+
+LINE = r" \(\S*test_haiku_core.py:\d+\)"
+OUTSIDE = "must be used as part of an `hk.transform`" + LINE + ". Wrap the function that calls it"
+MISSING = LINE + ", and there are no random keys: you must pass a non-None PRNGKey to init and/or apply"
+STATEFUL = LINE + r".*use `hk.transform_with_state`"
+FOREIGN = "was called inside one of JAX's own transforms" + LINE + ".*Use minijax's jit, grad, vmap, scan"
+
+
+@pytest.mark.parametrize("call,text", [
+    (lambda: hk.get_parameter("w", (), init=jnp.ones), "`hk.get_parameter` " + OUTSIDE),
+    (lambda: mj.jit(lambda: hk.get_state("w"))(), "`hk.get_state` " + OUTSIDE),
+    (lambda: hk.next_rng_key(), "`hk.next_rng_key` " + OUTSIDE),
+    (lambda: Layer()(X), "`hk.Layer` " + OUTSIDE),
+    (made(lambda: hk.next_rng_key()), "`hk.next_rng_key` was called in '~'" + MISSING),
+    (applied(lambda: Noise()(), {}), "`hk.next_rng_key` was called in 'noise'" + MISSING),
+    (applied(lambda: mj.jit(lambda: Noise()())(), {}), "`hk.next_rng_key` was called in 'noise'" + MISSING),
+    (made(lambda: hk.get_state("n", (), init=jnp.ones)), "The function has the state '~/n'" + STATEFUL),
+    (applied(lambda: hk.set_state("n", 1.0), {}), "The function has the state '~/n'" + STATEFUL),
+    (given(jnp.ones(3)), r"'layer/w' with retrieved shape \(3,\) does not match shape=\(2,\) dtype=float32" + LINE +
+     ". Pass the params that init made"),
+    (given(jnp.ones(2, int)), "'layer/w' with retrieved dtype int32 does not match dtype=float32" + LINE +
+     r". Convert the parameter: params\['layer'\]\['w'\].astype"),
+    (given("text"), r"params\['layer'\]\['w'\] is 'text' of type str" + LINE),
+    (applied(lambda x: Layer()(x), {}, X), "Unable to retrieve parameter 'w' for module 'layer'" + LINE +
+     ".*They are empty. All parameters must be created as part of `init`"),
+    (given(X, name="b"), "Unable to retrieve parameter 'w' for module 'layer'" + LINE + ".*Its parameters there are 'b'"),
+    (given(X, module="other"), "Unable to retrieve parameter 'w' for module 'layer'" + LINE + ".*The modules there are 'other'"),
+    (made(lambda x: (Layer("a_1")(x), Layer("a_1")(x)), X), "Module name 'a_1' is not unique" + LINE +
+     ": another module has it already"),
+    (made(lambda x: Layer("a b")(x), X), "'a b' is not a valid module name .*" + LINE),
+    (made(lambda x: Layer("a/b")(x), X), "'a/b' is not a valid module name .*" + LINE),
+    (made(lambda x: Layer(3)(x), X), "3 is not a valid module name .*" + LINE),
+    (made(lambda: Forgetful()), "Forgetful" + LINE + ": the super constructor must be called before"),
+    (made(lambda: Late()), "Late" + LINE + ": the super constructor must be called before"),
+    (lambda: PURE.apply(KEY, PURE.init(None, X), X), r"apply must be called with a random key.*"
+     r"`apply\(params, rng, \*args\)`, and rng is \{'layer'"),
+    (lambda: PURE.apply(X, None, X), "params is Array.* expected a mapping from names. The arguments are apply"),
+    (lambda: PURE.apply({}, X), r"apply must be called with a random key" + LINE + ": the signature is `apply"),
+    (lambda: PURE.init(X), r"init must be called with a random key" + LINE + r": the signature is `init\(rng, \*args\)`"),
+    (lambda: hk.transform_with_state(PURE.apply).apply({}, KEY, {}, X), "apply must be called with a random key.*"
+     r"apply\(params, state, rng"),
+    (made(lambda x: jax.jit(lambda x: Layer()(x))(jjnp.ones(2)), X), "`hk.get_parameter` " + FOREIGN),
+    (made(lambda x: jax.grad(lambda x: x * hk.next_rng_key()[0])(1.0), X, rng=0), "`hk.next_rng_key` " + FOREIGN),
+    (made(lambda x: jax.jit(lambda x: hk.set_state("s", x))(1.0), X), "`hk.set_state` " + FOREIGN),
+    (made(lambda: hk.get_parameter("w", ())), "Initializer must be specified: there is no value for '~/w' yet" + LINE),
+    (made(lambda: hk.get_parameter("w", (), init=lambda s, d: None)), "The initializer of the parameter '~/w' returned"),
+    (made(lambda: hk.get_parameter("w", (), init=lambda s, d: X)), r"'~/w' with retrieved shape \(2,\) .* is given the"),
+    (applied(lambda: hk.get_state("n"), {}), "No value for 'n' in '~', perhaps set an init function.*" + LINE),
+    (lambda: hk.transform(3), "hk.transform: expected a function, got 3"),
+    (lambda: mj.tap(3, X), "tap: the name is a string, got 3" + LINE)])
+def test_bad_input(call, text):
+    with pytest.raises(errors.MinijaxError) as found:
+        call()
+    assert re.match(text, str(found.value), re.DOTALL), str(found.value)
+
+
+def test_what_init_made_and_apply_asks_may_not_differ():
+    def f(x):
+        return Layer("a" if hk.running_init() else "b")(x)
+
+    params = hk.transform(f).init(None, X)
+    with pytest.raises(errors.MinijaxValueError, match="for module 'b'.*The modules there are 'a'"):
+        hk.transform(f).apply(params, None, X)
+
+
+def test_parameters_of_others_are_no_error():
+    """Params of several functions may be one tree, as in Haiku."""
+    np.testing.assert_allclose(PURE.apply({"layer": {"w": X, "b": X}, "other": {"w": X}}, None, X), X)

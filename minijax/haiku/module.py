@@ -179,7 +179,7 @@ class Module(metaclass=ModuleMetaclass):
         frame = frame_of("Module")
         if name is None:
             name = self.__dict__.get("name") or getattr(type(self), "name", None) or snake_case(type(self).__name__)
-        if name.startswith(FORCED):
+        if isinstance(name, str) and name.startswith(FORCED):
             name = name[len(FORCED):]
             for part in name.split("/"):
                 check_name(part.removeprefix("~") or "_", name)
