@@ -1,4 +1,4 @@
-"""The matrix of effects: every transform of every transform, against the same function with all arguments written out."""
+"""Effects in every transform of every transform, against the same function with all arguments written out."""
 
 import dataclasses
 import gc
@@ -315,7 +315,7 @@ def test_pair(outer, inner):
     agree(mj.jit(init)(key, X), given)
     agree(apply(*given, key, X), apply_by_hand(*given, key, X))
     wanted = 1 if ruled else (0, 1)
-    if inner == "custom_vjp" and outer in ("scan", "while", "fori"):  # what the rule gives may depend on x, the state too
+    if inner == "custom_vjp" and outer in ("scan", "while", "fori"):  # the state that the rule sets may depend on x
         with pytest.raises(errors.MinijaxTypeError, match="reads a parameter or a state that is being differenti"):
             gradients(apply, wanted)(*given, key, X)
         return
@@ -382,8 +382,8 @@ def test_programs_found_again_take_their_names(function, count, value):
     weights = [params["scale"]["w"], *[params[f"scale_{n}"]["w"] for n in range(1, count)]]
     for factor in (1.0, 1.0, 2.0):  # parameters are no constants of programs
         scaled = mj.tree.map(lambda w: w * factor, params)
-        np.testing.assert_allclose(pure.apply(scaled, None, 1.0), value([w * factor for w in weights]), rtol=1e-6)
-        np.testing.assert_allclose(mj.jit(pure.apply)(scaled, None, 1.0), value([w * factor for w in weights]), rtol=1e-6)
+        for apply in (pure.apply, mj.jit(pure.apply)):
+            np.testing.assert_allclose(apply(scaled, None, 1.0), value([w * factor for w in weights]), rtol=1e-6)
 
 
 def test_jitted_function_under_two_modules_and_two_instances():

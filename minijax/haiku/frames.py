@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import functools
 import re
 import weakref
 from collections import Counter
@@ -249,7 +248,7 @@ def as_called(scopes: list[Scope], bound: dict[int, tuple[Any, Any]]) -> Iterato
 
 
 memories.append(names_here)
-from minijax.custom_rules.functions import surroundings
+surroundings.append(rules_here)
 
 
 def types_among(values: dict[Leaf, Any], slot: Slot) -> dict[int, ArrayType]:

@@ -143,7 +143,8 @@ def transform_with_state(f: Callable[..., Any]) -> TransformedWithState:
 
     @boundary
     def apply(params: Any, state: Any, rng: Any, *args: Any, **kwargs: Any) -> tuple[Any, MutableState]:
-        frame = new_frame("apply" if state is None else "apply with state", {} if params is None else params, state, rng)
+        who = "apply" if state is None else "apply with state"
+        frame = new_frame(who, {} if params is None else params, state, rng)
         result = called(frame, f, args, kwargs)
         return result, nested({slot: frame.tree_of(*slot, frame.current) for slot in frame.state_names()})
 
