@@ -192,7 +192,7 @@ def _while(handler: Handler, op: Op, args: Sequence[Any], params: dict[str, Any]
     cond, body, cond_nconsts = params["cond_jaxpr"], params["body_jaxpr"], params["cond_nconsts"]
     of_cond, plan = planned(handler, (cond,)), planned(handler, (body,))
     if of_cond.carried or of_cond.emitted or plan.stepwise or of_cond.stepwise:
-        names = ", ".join(str(name) for name, _ in (*of_cond.carried, *of_cond.emitted, *plan.stepwise))
+        names = ", ".join(dict.fromkeys(str(name) for name, _ in (*of_cond.carried, *of_cond.emitted, *plan.stepwise)))
         raise UnhandledEffectError(
             f"while_loop: {names}{at_line()} can neither change in the condition of a loop, nor be perturbed in its "
             "body: how often it runs is not known. Move it out of the condition, or use scan.")

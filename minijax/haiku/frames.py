@@ -260,7 +260,7 @@ hook_stacks: list[ContextVar[tuple[Any, ...]]] = []
 
 
 def hook_stack(name: str) -> ContextVar[tuple[Any, ...]]:
-    """A stack of users' functions that take part in what modules do, innermost first."""
+    """A stack of users' functions that take part in what modules do, outermost first."""
     hook_stacks.append(ContextVar(name, default=()))
     return hook_stacks[-1]
 
@@ -268,7 +268,7 @@ def hook_stack(name: str) -> ContextVar[tuple[Any, ...]]:
 @contextlib.contextmanager
 def pushed(*pairs: tuple[ContextVar[tuple[Any, ...]], Any]) -> Iterator[None]:
     """Context manager: each function is on its stack."""
-    tokens = [(stack, stack.set((function, *stack.get()))) for stack, function in pairs]
+    tokens = [(stack, stack.set((*stack.get(), function))) for stack, function in pairs]
     try:
         yield
     finally:

@@ -115,7 +115,7 @@ def watched(module: Any, name: str, run: Callable[..., Any], cls: Any, args: Any
 
 
 def intercepted(run: Callable[..., Any], context: MethodContext, args: Any, kwargs: Any) -> Any:
-    """Call a method through the interceptors, innermost first."""
+    """Call a method through the interceptors, outermost first."""
     def chain(functions: tuple[Any, ...]) -> Callable[..., Any]:
         if not functions:
             return run
@@ -179,7 +179,7 @@ class Module(metaclass=ModuleMetaclass):
         frame = frame_of("Module")
         if name is None:
             name = self.__dict__.get("name") or getattr(type(self), "name", None) or snake_case(type(self).__name__)
-        if name.startswith(FORCED):
+        if isinstance(name, str) and name.startswith(FORCED):
             name = name[len(FORCED):]
             for part in name.split("/"):
                 check_name(part.removeprefix("~") or "_", name)

@@ -182,9 +182,11 @@ def check(value: Any, context: GetterContext) -> None:
                                 "nothing, so a getter must give one. Add it with hk.custom_getter.")
     found, wanted = typeof(value), tuple(context.original_shape or ())
     if found.shape != wanted:
+        fix = ("The initializer is given the shape: return an array of it." if running_init() else
+               "Pass the params that init made for inputs of these shapes.")
         raise MinijaxValueError(
             f"'{context.full_name}' with retrieved shape {found.shape} does not match shape={wanted} "
-            f"dtype={context.original_dtype}{at_line()}. Pass the params that init made for inputs of these shapes.")
+            f"dtype={context.original_dtype}{at_line()}. {fix}")
     if dtypes.is_inexact(found.dtype) != dtypes.is_inexact(context.original_dtype):
         raise MinijaxTypeError(
             f"'{context.full_name}' with retrieved dtype {found.dtype} does not match dtype={context.original_dtype}"

@@ -89,7 +89,7 @@ def as_sequence(who: str, rng: Any) -> PRNGSequence | None:
 def entries(what: str, given: Any) -> list[tuple[tuple[str, str], Any]]:
     """The entries of params or state, a mapping of mappings; raises `MinijaxTypeError` for what is none."""
     found = []
-    for module, bundle in checked_mapping(what, "", given or {}).items():
+    for module, bundle in checked_mapping(what, "", {} if given is None else given).items():
         for name, value in checked_mapping(what, f"[{module!r}]", bundle).items():
             if what == "params" and not is_value(value):
                 raise MinijaxTypeError(f"params[{module!r}][{name!r}] is {value!r:.200} of type {type(value).__name__}"
@@ -143,7 +143,8 @@ def transform_with_state(f: Callable[..., Any]) -> TransformedWithState:
 
     @boundary
     def apply(params: Any, state: Any, rng: Any, *args: Any, **kwargs: Any) -> tuple[Any, MutableState]:
-        frame = new_frame("apply" if state is None else "apply with state", params or {}, state, rng)
+        who = "apply" if state is None else "apply with state"
+        frame = new_frame(who, {} if params is None else params, state, rng)
         result = called(frame, f, args, kwargs)
         return result, nested({slot: frame.tree_of(*slot, frame.current) for slot in frame.state_names()})
 

@@ -237,8 +237,8 @@ def linearize_loop(primals: Values, tangents: Values, jaxpr: Jaxpr, loop: Loop) 
     again = jaxpr.effects & {"rng", "tap"}
     if again:
         raise UnhandledEffectError(
-            f"The derivative of a loop runs its steps again{at_line()}, and what they draw or tap would be drawn or tapped "
-            "twice. Use scan, or fori_loop with constant bounds, which keep what they need; or differentiate apply.")
+            f"The derivative of a loop runs its steps again{at_line()}, and what they draw or tap would be drawn or "
+            "tapped twice. Use scan, or fori_loop with constant bounds, which keep it; or differentiate apply.")
     (consts, init, xs), tangents = split_list(primals[loop.num_cond:], loop.num_consts, loop.num_carry), tangents[
         loop.num_cond:]
     parts = derivative_of(jaxpr, loop, nonzero(tangents))
