@@ -10,13 +10,13 @@ The head of the page says what its columns mean.
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import conftest  # noqa: F401  (eight devices, and quick compiling)
 import minijax.calls
 import minijax.custom_rules
 import minijax.numpy  # noqa: F401  (installs the backend)
@@ -26,7 +26,6 @@ from minijax.testing import Report, Sample, check_op
 from minijax.testing.proofs import standing
 from tests.checker_samples import CASES, all_samples, checks_of, variants_of
 
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")  # for programs on several devices
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "coverage.md"
 RULES = ("type", "eval", "jvp", "linearize", "transpose", "batch", "dce", "cost", "lowering")
 COLUMNS = ("op", *RULES, "against JAX", "checks", "proven")
