@@ -491,6 +491,27 @@ def test_all_branches_are_initialized_and_state_goes_through_them():
         agree((y, after), (5.0 * params["~"]["b"], {"~": {"a": 1.0, "b": 6.0}}))
 
 
+def test_modules_where_each_example_chooses():
+    """Parameters are the same for all examples, so a batched predicate may decide which are used."""
+    def f(xs):
+        def each(x):
+            y = lax.cond(x > 0.0, lambda x: Scale("a")(x), lambda x: Scale("b")(x), x)
+            return lax.while_loop(lambda c: c < 2.0, lambda c: c + 1.0 + Scale("c")(c) ** 2, y)
+
+        return mj.vmap(each)(xs)
+
+    xs = jnp.array([-1.0, 1.0])
+    pure = hk.transform(f)
+    params = pure.init(random.PRNGKey(0), xs)
+    a, b, c = [params[name]["w"] for name in "abc"]
+    found = [b * xs[0], a * xs[1]]
+    for i, y in enumerate(found):
+        while y < 2.0:
+            y += 1.0 + (y * c) ** 2
+        found[i] = y
+    agree(pure.apply(params, None, xs), jnp.stack(found))
+
+
 def test_state_read_after_it_was_set_in_one_program():
     def f(x):
         def inside(x):

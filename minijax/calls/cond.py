@@ -116,9 +116,12 @@ def batch_by_select(size: int, index: Any, args: Sequence[Any], axes: Sequence[i
     return [select_rows(index, *cases) for cases in zip(*results, strict=True)], (0,) * len(branches[0].outvars)
 
 
+harmless = {"debug", "ordered_debug", "module", "parameter", "initial rng"}  # done for none, they change nothing
+
+
 def refuse_effects(name: str, programs: Sequence[Jaxpr]) -> None:
     """Raise `UnhandledEffectError` for programs that would act where no example asked them to."""
-    for effect in sorted(set().union(*[program.effects for program in programs]) - {"debug", "ordered_debug"}):
+    for effect in sorted(set().union(*[program.effects for program in programs]) - harmless):
         raise UnhandledEffectError(f"{name}: under vmap with a batched predicate every example runs everything, so the "
                                    f"effect '{effect}'{at_line()} would happen where it should not. Use a "
                                    "predicate without batch axis, or leave the effect out of the branches.")

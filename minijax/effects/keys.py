@@ -109,7 +109,7 @@ class KeyHandler(Handler):
 
     __slots__ = ("keys", "token")
     name = "random keys"
-    effects = frozenset({"rng"})
+    effects = frozenset({"rng", "initial rng"})
 
     def __init__(self, parent: Any, keys: PRNGSequence | None) -> None:
         super().__init__(parent)

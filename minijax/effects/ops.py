@@ -34,14 +34,18 @@ def unhandled(op: str, answer: str) -> Callable[..., Any]:
 
 
 class InitializedOp(Op):
-    """An op with an initializer, a closed program whose effects are its own too: it may draw keys."""
+    """An op with an initializer, a closed program whose effects are its own too.
+
+    Keys that it draws are the effect 'initial rng': it is run once, wherever the op is, so they may be drawn there.
+    """
 
     __slots__ = ()
 
     def effects_of(self, params: dict[str, Any]) -> frozenset[str]:
         """The op's effect, and those of the initializer."""
         init = params["init"]
-        return self.effects if init is None else self.effects | init.effects
+        return self.effects if init is None else self.effects | {
+            "initial rng" if effect == "rng" else effect for effect in init.effects}
 
 
 def effect_op(name: str, effect: str, type: Callable[..., Any], answer: str, made: Any = Op,

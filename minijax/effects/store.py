@@ -35,7 +35,7 @@ class StoreHandler(KeyHandler):
 
     __slots__ = ("params", "current", "initial", "trees", "frozen")
     name = "modules"
-    effects = frozenset({"parameter", "state", "rng", "module"})
+    effects = frozenset({"parameter", "state", "rng", "initial rng", "module"})
 
     def __init__(self, parent: Any, keys: PRNGSequence | None, frozen: bool) -> None:
         super().__init__(parent, keys)
