@@ -60,7 +60,7 @@ def test_case_in_64_bits(case):
 OPS = [op for op in ops.values() if not op.name.startswith(("t_", "t-"))]
 WITH_KEYS = {"random_wrap", "random_unwrap"}  # JAX's functions take no keys in NumPy's form: tests/test_random_bits.py
 ELSEWHERE = WITH_KEYS | {"rng_uniform"}  # draws from hidden state: tests/test_special.py
-FIRST_ORDER = [op for op in OPS if not op.type.__module__.startswith("minijax.calls")]
+FIRST_ORDER = [op for op in OPS if not op.type.__module__.startswith(("minijax.calls", "minijax.effects"))]
 
 
 @pytest.mark.parametrize("op", OPS, ids=str)

@@ -52,7 +52,7 @@ def next_rng_key() -> Any:
     >>> import minijax, minijax.haiku as hk
     >>> f = hk.transform(lambda: minijax.random.normal(hk.next_rng_key()))
     >>> f.apply({}, 42)
-    Array(-1.2515389, dtype=float32)
+    Array(0.60576403, dtype=float32)
     """
     return draw("next_rng_key", 1)[0]
 
@@ -89,7 +89,7 @@ def with_rng(key: Any) -> running:
     ...     with hk.with_rng(minijax.random.PRNGKey(1)):
     ...         return hk.next_rng_key()
     >>> hk.transform(f).apply({}, None)
-    Array([ 507451445, 1853169794], dtype=uint32)
+    Array([1948878966, 4237131848], dtype=uint32)
     """
     frame_of("with_rng")
     return running(KeyHandler(context.trace, PRNGSequence(key)))
