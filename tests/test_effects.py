@@ -372,7 +372,7 @@ def loops_twice(x):
 
 @pytest.mark.parametrize("function,count,value", [
     (twice_in_jit, 3, lambda w: w[0] * w[1] + w[2]),
-    (branches_twice, 5, lambda w: w[1] + w[3] + 1.0),
+    (branches_twice, 5, lambda w: w[0] + w[3] + 1.0),
     (loops_twice, 3, lambda w: 2 * w[0] + 2 * w[1] * w[2])])
 def test_programs_found_again_take_their_names(function, count, value):
     """The second call and later ones find the programs of the first; modules are named as before."""

@@ -50,7 +50,7 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
         pairs = true_fun, operands[0]
         return cond(pred, lambda x, y: on_true(x), lambda x, y: on_false(y), *pairs)
     functions = {"false_fun": false_fun, "true_fun": true_fun}
-    return _run_one("cond", _predicate(pred), functions, _operands("cond", operands, operand))
+    return _run_one("cond", _predicate(pred), functions, _operands("cond", operands, operand), written=(1, 0))
 
 
 @boundary
@@ -104,8 +104,9 @@ def _operands(who: str, operands: tuple[Any, ...], operand: Any) -> tuple[Any, .
     return (operand,)
 
 
-def _run_one(who: str, index: Any, functions: dict[str, Callable[..., Any]], operands: tuple[Any, ...]) -> Any:
-    """Bind `cond` to functions, named as the user knows them."""
+def _run_one(who: str, index: Any, functions: dict[str, Callable[..., Any]], operands: tuple[Any, ...],
+             written: Sequence[int] = ()) -> Any:
+    """Bind `cond` to functions, named as the user knows them, and traced in the order in which they were `written`."""
     for name, function in functions.items():
         check_function(who, name, function)
     choices = tuple(functions.values())
@@ -116,7 +117,8 @@ def _run_one(who: str, index: Any, functions: dict[str, Callable[..., Any]], ope
         if taken is not None:
             return taken(*operands)
     leaves, _, types = flat_values(who, "operands", operands)
-    found = [traced(function, types, operands) for function in choices]
+    programs_of = {n: traced(choices[n], types, operands) for n in written or range(len(choices))}
+    found = [programs_of[n] for n in range(len(choices))]
     first, *others = [f"{name}, {described(function)}," for name, function in functions.items()]
     for label, other in zip(others, found[1:], strict=True):
         check_trees(who, found[0].out_tree, other.out_tree, f"the result of {first}", f"that of {label}",
