@@ -1,4 +1,4 @@
-"""The picture: the loss at each step, and held-out digits with what the network says they are."""
+"""Pictures: the loss at each step, and held-out digits with what the network says they are."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from minijax.demo import model
+from minijax import Array
 from minijax.demo.digits import Digits
-from minijax.demo.train import Trained
 
 ROWS, COLUMNS = 3, 6
 
 
-def save(path: Path, digits: Digits, trained: Trained, accuracy: float) -> None:
-    """Write the picture to a file; its mistakes come first, in red."""
+def save(path: Path, digits: Digits, losses: np.ndarray, guesses: Array | np.ndarray) -> None:
+    """Write the picture of the losses and of held-out digits to a file; wrong guesses come first, in red."""
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.2))
-    draw_losses(left.subplots(), trained.losses)
-    labels, guesses = np.asarray(digits.test_labels), np.asarray(model.predict(trained.params, digits.test_images))
-    order = np.argsort(labels == guesses, kind="stable")
-    right.suptitle(f"{np.sum(labels != guesses)} of {len(labels)} held-out digits are wrong ({accuracy:.1%} right)")
-    for axes, i in zip(right.subplots(ROWS, COLUMNS).flat, order, strict=False):
+    draw_losses(left.subplots(), losses)
+    labels, guesses = np.asarray(digits.test_labels), np.asarray(guesses)
+    known = labels == guesses
+    right.suptitle(f"{np.sum(~known)} of {len(labels)} held-out digits are wrong ({known.mean():.1%} right)")
+    for axes, i in zip(right.subplots(ROWS, COLUMNS).flat, np.argsort(known, kind="stable"), strict=False):
         draw_digit(axes, digits.test_pixels[i], labels[i], guesses[i])
     figure.savefig(path, dpi=120)
 
