@@ -39,24 +39,21 @@ def loss(params, images, labels):
 
 
 @minijax.jit
-def step(params, state, images, labels):
-    """One step of Adam: the next parameters and state, and the loss."""
-    value, gradient = minijax.value_and_grad(loss)(params, images, labels)
+def step(params, state, key, images, labels):
+    """One step of Adam on a batch drawn at random: the next parameters and state, and the loss."""
+    chosen = random.randint(key, (BATCH,), 0, len(images))
+    value, gradient = minijax.value_and_grad(loss)(params, images[chosen], labels[chosen])
     updates, state = optimizer.update(gradient, state)
-    return optix.apply_updates(params, updates), state, value
+    return (optix.apply_updates(params, updates), state), value
 
 
 def train(key, digits, steps):
-    """The parameters after so many batches drawn at random, and the losses."""
+    """The parameters after so many steps, and the losses."""
     init_key, batch_key = random.split(key)
-    params = network.init(init_key, digits.images)
-
-    def next_batch(carry, number):
-        chosen = random.randint(random.fold_in(batch_key, number), (BATCH,), 0, len(digits.images))
-        params, state, value = step(*carry, digits.images[chosen], digits.labels[chosen])
-        return (params, state), value
-
-    (params, _), losses = repeat(next_batch, (params, optimizer.init(params)), steps)
+    params = minijax.jit(network.init)(init_key, digits.images)
+    (params, _), losses = repeat(
+        lambda held, number: step(*held, random.fold_in(batch_key, number), digits.images, digits.labels),
+        (params, optimizer.init(params)), steps)
     return params, losses
 
 
@@ -71,6 +68,7 @@ def main():
     data_key, train_key = random.split(random.key(options.seed))
     digits = load(data_key)
     params, losses = train(train_key, digits, options.steps)
+    print(hk.experimental.parameter_table(params))
     guesses = network.apply(params, digits.test_images).argmax(axis=1)
     print(f"loss {losses[0]:.3f} at the start, {losses[-20:].mean():.4f} at the end\n"
           f"accuracy on {len(guesses)} digits not seen before: {jnp.mean(guesses == digits.test_labels):.1%}")
