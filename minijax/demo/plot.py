@@ -27,13 +27,13 @@ def save(path: Path, digits: Digits, losses: np.ndarray, guesses: Array | np.nda
     figure.savefig(path, dpi=120)
 
 
-def draw_losses(axes: Axes, losses: np.ndarray) -> None:
+def draw_losses(axes: Axes, losses: np.ndarray, unit: str = "cross entropy") -> None:
     """The loss at each step and its mean over 20 steps, on a logarithmic scale."""
     window = min(20, len(losses))
     axes.semilogy(np.arange(1, len(losses) + 1), losses, color="0.8", label="one batch")
     axes.semilogy(np.arange(window, len(losses) + 1), np.convolve(losses, np.full(window, 1 / window), "valid"),
                   label=f"mean of {window}")
-    axes.set(xlabel="step", ylabel="cross entropy", title="training loss")
+    axes.set(xlabel="step", ylabel=unit, title="training loss")
     axes.legend()
 
 
@@ -42,4 +42,13 @@ def draw_digit(axes: Axes, pixels: np.ndarray, label: int, guess: int) -> None:
     axes.imshow(pixels.reshape(8, 8), cmap="gray_r")
     wrong = label != guess
     axes.set_title(f"{guess} (is {label})" if wrong else f"{guess}", color="crimson" if wrong else "black", fontsize=10)
+    axes.set_axis_off()
+
+
+def draw_mosaic(axes: Axes, images: np.ndarray, title: str) -> None:
+    """Many digits `[rows, columns, 8, 8]` as one picture, with values from 0 (white) to 1 (black)."""
+    rows, columns = images.shape[:2]
+    framed = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=0.15)
+    axes.imshow(framed.swapaxes(1, 2).reshape(10 * rows, 10 * columns), cmap="gray_r", vmin=0, vmax=1)
+    axes.set_title(title)
     axes.set_axis_off()
