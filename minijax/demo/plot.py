@@ -52,3 +52,13 @@ def draw_mosaic(axes: Axes, images: np.ndarray, title: str) -> None:
     axes.imshow(framed.swapaxes(1, 2).reshape(10 * rows, 10 * columns), cmap="gray_r", vmin=0, vmax=1)
     axes.set_title(title)
     axes.set_axis_off()
+
+
+def save_text(path: Path, losses: np.ndarray, by_place: np.ndarray) -> None:
+    """Write the picture of a text's losses to a file, and of the loss by place: how many characters came before."""
+    figure = Figure(figsize=(12, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    draw_losses(left, losses, "bits per character")
+    right.plot(np.arange(len(by_place)), by_place)
+    right.set(xlabel="characters seen before", ylabel="bits per character", title="text not seen before")
+    figure.savefig(path, dpi=120)
