@@ -10,7 +10,7 @@ from pathlib import Path
 
 import minijax
 from minijax import random
-from minijax.demo import plot, report
+from minijax.demo import model, plot, report
 from minijax.demo.digits import load
 from minijax.demo.train import train
 
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
     report.print_training(digits, trained)
     accuracy = report.held_out_accuracy(digits, trained.params)
     if options.plot:
-        plot.save(options.plot, digits, trained, accuracy)
+        plot.save(options.plot, digits, trained.losses, model.predict(trained.params, digits.test_images))
         print(f"picture: {options.plot}")
     print(f"accuracy on {len(digits.test_labels)} held-out digits: {accuracy:.4f} (goal: {GOAL})")
     print(f"wall time: {time.perf_counter() - start:.1f} s")

@@ -1,4 +1,4 @@
-"""The picture: the loss at each step, and held-out digits with what the network says they are."""
+"""Pictures: the loss at each step, and held-out digits with what the network says they are."""
 
 from __future__ import annotations
 
@@ -8,33 +8,32 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from minijax.demo import model
+from minijax import Array
 from minijax.demo.digits import Digits
-from minijax.demo.train import Trained
 
 ROWS, COLUMNS = 3, 6
 
 
-def save(path: Path, digits: Digits, trained: Trained, accuracy: float) -> None:
-    """Write the picture to a file; its mistakes come first, in red."""
+def save(path: Path, digits: Digits, losses: np.ndarray, guesses: Array | np.ndarray) -> None:
+    """Write the picture of the losses and of held-out digits to a file; wrong guesses come first, in red."""
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.2))
-    draw_losses(left.subplots(), trained.losses)
-    labels, guesses = np.asarray(digits.test_labels), np.asarray(model.predict(trained.params, digits.test_images))
-    order = np.argsort(labels == guesses, kind="stable")
-    right.suptitle(f"{np.sum(labels != guesses)} of {len(labels)} held-out digits are wrong ({accuracy:.1%} right)")
-    for axes, i in zip(right.subplots(ROWS, COLUMNS).flat, order, strict=False):
+    draw_losses(left.subplots(), losses)
+    labels, guesses = np.asarray(digits.test_labels), np.asarray(guesses)
+    known = labels == guesses
+    right.suptitle(f"{np.sum(~known)} of {len(labels)} held-out digits are wrong ({known.mean():.1%} right)")
+    for axes, i in zip(right.subplots(ROWS, COLUMNS).flat, np.argsort(known, kind="stable"), strict=False):
         draw_digit(axes, digits.test_pixels[i], labels[i], guesses[i])
     figure.savefig(path, dpi=120)
 
 
-def draw_losses(axes: Axes, losses: np.ndarray) -> None:
+def draw_losses(axes: Axes, losses: np.ndarray, unit: str = "cross entropy") -> None:
     """The loss at each step and its mean over 20 steps, on a logarithmic scale."""
     window = min(20, len(losses))
     axes.semilogy(np.arange(1, len(losses) + 1), losses, color="0.8", label="one batch")
     axes.semilogy(np.arange(window, len(losses) + 1), np.convolve(losses, np.full(window, 1 / window), "valid"),
                   label=f"mean of {window}")
-    axes.set(xlabel="step", ylabel="cross entropy", title="training loss")
+    axes.set(xlabel="step", ylabel=unit, title="training loss")
     axes.legend()
 
 
@@ -44,3 +43,22 @@ def draw_digit(axes: Axes, pixels: np.ndarray, label: int, guess: int) -> None:
     wrong = label != guess
     axes.set_title(f"{guess} (is {label})" if wrong else f"{guess}", color="crimson" if wrong else "black", fontsize=10)
     axes.set_axis_off()
+
+
+def draw_mosaic(axes: Axes, images: np.ndarray, title: str) -> None:
+    """Many digits `[rows, columns, 8, 8]` as one picture, with values from 0 (white) to 1 (black)."""
+    rows, columns = images.shape[:2]
+    framed = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=0.15)
+    axes.imshow(framed.swapaxes(1, 2).reshape(10 * rows, 10 * columns), cmap="gray_r", vmin=0, vmax=1)
+    axes.set_title(title)
+    axes.set_axis_off()
+
+
+def save_text(path: Path, losses: np.ndarray, by_place: np.ndarray) -> None:
+    """Write the picture of a text's losses to a file, and of the loss by place: how many characters came before."""
+    figure = Figure(figsize=(12, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    draw_losses(left, losses, "bits per character")
+    right.plot(np.arange(len(by_place)), by_place)
+    right.set(xlabel="characters seen before", ylabel="bits per character", title="text not seen before")
+    figure.savefig(path, dpi=120)
