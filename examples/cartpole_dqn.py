@@ -1,0 +1,123 @@
+"""An agent learns to balance a pole on a cart by deep Q-learning, in CartPole of gymnasium.
+
+    pip install -e ".[rl]" && python examples/cartpole_dqn.py --seeds 5
+
+It learns from batches of what it remembers.  The values that it learns towards come from a second network, which follows
+the first slowly; which action to value is the first one's choice (double Q-learning).
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from typing import Any, NamedTuple
+
+import dm_env
+import gymnasium
+from rl_common import Agent, Curve, Policy, Replay, Transition, main, play
+
+import minijax
+import minijax.numpy as jnp
+from minijax import haiku as hk
+from minijax import optix, random, rlax, value_and_grad
+
+ACTIONS, HIDDEN = 2, 64
+REPLAY, FIRST_STEPS, BATCH = 20_000, 500, 64
+DISCOUNT, EPSILON, LEARNING_RATE, FOLLOW = 0.99, 0.1, 1e-3, 0.01
+DESCRIPTION = """\
+DQN on CartPole: a cart moves left and right under a pole, and earns 1 for each step until the pole falls, 500 at
+most."""
+
+
+class CartPole:
+    """The environment of gymnasium, with the `reset` and `step` of dm_env."""
+
+    def __init__(self, seed: int) -> None:
+        self.environment, self.seed = gymnasium.make("CartPole-v1"), seed
+
+    def reset(self) -> dm_env.TimeStep:
+        """Begin an episode."""
+        observation, _ = self.environment.reset(seed=self.seed)
+        self.seed = None  # further episodes go on with the same random numbers
+        return dm_env.restart(observation)
+
+    def step(self, action: int) -> dm_env.TimeStep:
+        """Push to the left (0) or to the right (1).  A fallen pole ends what can be earned; the last step does not."""
+        observation, reward, fallen, last, _ = self.environment.step(action)
+        if fallen:
+            return dm_env.termination(reward, observation)
+        return (dm_env.truncation if last else dm_env.transition)(reward, observation)
+
+
+class State(NamedTuple):
+    """What learning changes."""
+
+    params: Any
+    target: Any
+    optimizer: Any
+
+
+@hk.without_apply_rng
+@hk.transform
+def network(observation):
+    """The values of the actions, float[2], for one observation, float[4]."""
+    return hk.nets.MLP([HIDDEN, HIDDEN, ACTIONS])(observation)
+
+
+optimizer = optix.adam(LEARNING_RATE)
+
+
+def first_state(seed: int) -> State:
+    """Random parameters, of both networks the same, and the optimizer's state for them."""
+    params = network.init(random.key(seed), jnp.zeros(4))
+    return State(params, params, optimizer.init(params))
+
+
+@minijax.jit
+def act(params, observation, epsilon, seed, number):
+    """The best action, or, with probability epsilon, any."""
+    key = random.fold_in(random.key(seed), number)
+    return rlax.epsilon_greedy().sample(key, network.apply(params, observation), epsilon)
+
+
+def error(params, target, step: Transition):
+    """The error of double Q-learning in one step: `params` choose the next action, `target` values it."""
+    q_tm1, q_t = network.apply(params, step.s_tm1), network.apply(params, step.s_t)
+    q_t_value = network.apply(target, step.s_t)
+    return rlax.double_q_learning(q_tm1, step.a_tm1, step.r_t, DISCOUNT * step.discount_t, q_t_value, q_t)
+
+
+def loss(params, target, batch):
+    """The mean of the errors' Huber losses: large errors, of which there are many at first, count by their size only."""
+    return jnp.mean(rlax.huber_loss(minijax.vmap(error, (None, None, 0))(params, target, batch)))
+
+
+@minijax.jit
+def learn(state: State, batch: Transition) -> tuple[State, Any]:
+    """The state after one step of Adam, and the loss before."""
+    value, gradient = value_and_grad(loss)(state.params, state.target, batch)
+    updates, moments = optimizer.update(gradient, state.optimizer)
+    params = optix.apply_updates(state.params, updates)
+    return State(params, optix.incremental_update(params, state.target, FOLLOW), moments), value
+
+
+def train(seed: int, curve: Curve) -> Policy:
+    """Play and learn until the curve is full; returns the policy that takes the best actions."""
+    environment, state, number = CartPole(seed), first_state(seed), itertools.count()
+    explore = lambda observation: int(act(state.params, observation, EPSILON, seed, next(number)))
+    replay = Replay(REPLAY, seed)
+    while curve.unfinished:
+        episode = []
+        for step in play(environment, explore):
+            episode.append(step)
+            replay.add(step)
+            if len(replay) >= FIRST_STEPS:
+                state, _ = learn(state, replay.sample(BATCH))
+        curve.add(episode)
+    return lambda observation: int(act(state.params, observation, 0.0, seed, 0))
+
+
+AGENT = Agent(DESCRIPTION, CartPole, train, goal=195, steps=20_000)
+
+if __name__ == "__main__":
+    sys.exit(main(AGENT))
