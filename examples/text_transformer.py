@@ -51,7 +51,7 @@ def logits(codes):
 
 
 network = hk.without_apply_rng(hk.transform(logits))
-optimizer = optix.chain(optix.clip_by_global_norm(1.0), optix.adam(2e-3))
+optimizer = optix.chain(optix.clip_by_global_norm(1.0), optix.adam(3e-3))
 
 
 def bits(params, codes):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from minijax import Array
 from minijax.demo.digits import Digits
@@ -34,6 +35,8 @@ def draw_losses(axes: Axes, losses: np.ndarray, unit: str = "cross entropy") -> 
     axes.semilogy(np.arange(window, len(losses) + 1), np.convolve(losses, np.full(window, 1 / window), "valid"),
                   label=f"mean of {window}")
     axes.set(xlabel="step", ylabel=unit, title="training loss")
+    axes.yaxis.set_major_formatter(LogFormatter())  # plain numbers, no powers
+    axes.yaxis.set_minor_formatter(LogFormatter())
     axes.legend()
 
 
@@ -59,6 +62,6 @@ def save_text(path: Path, losses: np.ndarray, by_place: np.ndarray) -> None:
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     draw_losses(left, losses, "bits per character")
-    right.plot(np.arange(len(by_place)), by_place)
+    right.plot(np.arange(1, len(by_place) + 1), by_place)
     right.set(xlabel="characters seen before", ylabel="bits per character", title="text not seen before")
     figure.savefig(path, dpi=120)
