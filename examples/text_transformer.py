@@ -34,7 +34,7 @@ characters. Prints the bits per character of a part that it has not seen, and wh
 
 def layer(x):
     """One layer, `f32[n, time, WIDTH]` to the same: look at what came before, then think about it."""
-    small = hk.initializers.VarianceScaling(1 / LAYERS)
+    small = hk.initializers.VarianceScaling(2 / LAYERS)
     causal = jnp.tril(jnp.ones((x.shape[1], x.shape[1]), bool))[None, None]
     seen = hk.LayerNorm(axis=-1, create_scale=True, create_offset=True)(x)
     x = x + hk.MultiHeadAttention(HEADS, HEAD_SIZE, w_init=small)(seen, seen, seen, causal)
@@ -44,8 +44,8 @@ def layer(x):
 
 def logits(codes):
     """Scores of the next character after each `f32[n, time, alphabet]`, of texts `i32[n, time]`, time <= LENGTH."""
-    places = hk.get_parameter("places", (LENGTH, WIDTH), init=hk.initializers.TruncatedNormal(0.02))
-    x = hk.Embed(len(TEXT.alphabet), WIDTH, w_init=hk.initializers.TruncatedNormal(0.02))(codes)
+    places = hk.get_parameter("places", (LENGTH, WIDTH), init=hk.initializers.TruncatedNormal(0.1))
+    x = hk.Embed(len(TEXT.alphabet), WIDTH, w_init=hk.initializers.TruncatedNormal(0.1))(codes)
     x = hk.layer_stack(LAYERS)(layer)(x + places[:codes.shape[1]])
     return hk.Linear(len(TEXT.alphabet))(hk.LayerNorm(axis=-1, create_scale=True, create_offset=True)(x))
 

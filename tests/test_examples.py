@@ -78,17 +78,17 @@ def test_a_difference_is_a_failure(monkeypatch, capsys):
 
 # ---- modules: the examples run in this process, with small networks ----
 
-def printed(monkeypatch, capsys, tmp_path, name, steps, **smaller):
+def printed(monkeypatch, capsys, tmp_path, name, steps, *options, **smaller):
     """What an example prints; its loss falls, and its picture is a PNG of the size that it should have."""
     names, path = example(name), tmp_path / "picture.png"
     for constant, value in smaller.items():
         assert constant in names
         monkeypatch.setitem(names["main"].__globals__, constant, value)
-    monkeypatch.setattr(sys, "argv", [name, "--steps", str(steps), "--plot", str(path)])
+    monkeypatch.setattr(sys, "argv", [name, "--steps", str(steps), "--plot", str(path), *options])
     assert not names["main"]()
     text = capsys.readouterr().out
     before, after = map(float, re.search(r"(\d+\.\d+)(?: nats)? at the start, (\d+\.\d+) at the end", text).groups())
-    assert after < 0.95 * before and f"picture: {path}" in text
+    assert after < 0.99 * before and f"picture: {path}" in text
     data = path.read_bytes()
     assert data.startswith(b"\x89PNG")
     width, height = np.frombuffer(data[16:24], ">u4")
@@ -124,8 +124,8 @@ def test_texts(monkeypatch, capsys, tmp_path, name, smaller, told):
 
 
 def test_resnet(monkeypatch, capsys, tmp_path):
-    text = printed(monkeypatch, capsys, tmp_path, "resnet.py", 8, BATCH=32)
-    assert "0 of 119 parameters and averages differ between 4 devices\n" in text
+    text = printed(monkeypatch, capsys, tmp_path, "resnet.py", 6, "--devices", "2", BATCH=16)
+    assert "0 of 119 parameters and averages differ between 2 devices\n" in text
     assert re.search(r"accuracy on 360 digits not seen before: \d+", text)
 
 
