@@ -124,7 +124,7 @@ def test_texts(monkeypatch, capsys, tmp_path, name, smaller, told):
 
 
 def test_resnet(monkeypatch, capsys, tmp_path):
-    text = printed(monkeypatch, capsys, tmp_path, "resnet.py", 6, "--devices", "2", BATCH=16)
+    text = printed(monkeypatch, capsys, tmp_path, "resnet.py", 12, "--devices", "2", BATCH=16)
     assert "0 of 119 parameters and averages differ between 2 devices\n" in text
     assert re.search(r"accuracy on 360 digits not seen before: \d+", text)
 

@@ -38,8 +38,8 @@ def load() -> Text:
     """
     characters = "\n\n".join(topics[name] for name in sorted(topics)).encode("ascii", "ignore")
     alphabet, codes = np.unique(np.frombuffer(characters, np.uint8), return_inverse=True)
-    end = int(len(codes) * (1 - HELD_OUT))
-    return Text(bytes(alphabet).decode("ascii"), jnp.asarray(codes[:end], jnp.int32), jnp.asarray(codes[end:], jnp.int32))
+    codes, end = codes.astype(np.int32), int(len(codes) * (1 - HELD_OUT))
+    return Text(bytes(alphabet).decode("ascii"), jnp.asarray(codes[:end]), jnp.asarray(codes[end:]))
 
 
 def pieces(key: Array, codes: Array, size: int, length: int) -> Array:
