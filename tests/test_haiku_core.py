@@ -8,6 +8,7 @@ import haiku
 import jax
 import jax.numpy as jjnp
 import numpy as np
+import optax
 import pytest
 
 import minijax as mj
@@ -528,3 +529,25 @@ def test_what_init_made_and_apply_asks_may_not_differ():
 def test_parameters_of_others_are_no_error():
     """Params of several functions may be one tree, as in Haiku."""
     np.testing.assert_allclose(PURE.apply({"layer": {"w": X, "b": X}, "other": {"w": X}}, None, X), X)
+
+
+def after_three_steps(lib, modules, optimizer, x):
+    """Parameters of a perceptron, trained by an optimizer of optax's."""
+    net = modules.without_apply_rng(modules.transform(lambda x: modules.nets.MLP([4, 1])(x)))
+    params = net.init(lib.random.PRNGKey(0), x)
+    state = optimizer.init(params)
+    for _ in range(3):
+        gradient = lib.grad(lambda params: lib.numpy.mean((net.apply(params, x) - 1) ** 2))(params)
+        updates, state = optimizer.update(gradient, state)
+        params = optax.apply_updates(params, updates)
+    return {(module, name): np.asarray(value) for module, bundle in params.items() for name, value in bundle.items()}
+
+
+def test_optax_takes_our_parameters_as_they_are():
+    """An optimizer of optax's, unchanged, on parameters and gradients of ours: as on dm-haiku's."""
+    x, optimizer = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3), optax.adam(0.1)
+    with config.override("evaluator", "xla"):
+        pairs = [after_three_steps(mj, hk, optimizer, x), after_three_steps(jax, haiku, optimizer, x)]
+    assert pairs[0].keys() == pairs[1].keys()
+    for key, value in pairs[0].items():
+        np.testing.assert_allclose(value, pairs[1][key], rtol=1e-5, atol=1e-6, err_msg=str(key))
