@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks import (rows_trace, rows_autodiff, rows_jit, rows_eager, rows_run, rows_scale,  # noqa: F401, I001
                         rows_loops, rows_while, rows_devices, rows_import, rows_libraries,
-                        rows_haiku)
+                        rows_haiku, rows_agents)
 from benchmarks.rows import Result, Row, select
 from benchmarks.rows_run import geometric_mean
 from benchmarks.table import HEADER, cells, document, markdown, surroundings, text_line
