@@ -19,11 +19,11 @@ from rl_common import Agent, Curve, Policy, Replay, Transition, main, play
 import minijax
 import minijax.numpy as jnp
 from minijax import haiku as hk
-from minijax import optix, random, rlax, value_and_grad
+from minijax import lax, optix, random, rlax, value_and_grad
 
-ACTIONS, HIDDEN = 2, 64
-REPLAY, FIRST_STEPS, BATCH = 20_000, 500, 64
-DISCOUNT, EPSILON, LEARNING_RATE, FOLLOW = 0.99, 0.1, 1e-3, 0.01
+ACTIONS, HIDDEN = 2, 128
+REPLAY, PERIOD, UPDATES, BATCH = 50_000, 256, 128, 64  # after each period come so many updates, each from a batch
+DISCOUNT, EPSILON, EXPLORING, LEARNING_RATE, FOLLOW = 0.99, 0.04, 0.1, 2e-3, 0.02
 DESCRIPTION = """\
 DQN on CartPole: a cart moves left and right under a pole, and earns 1 for each step until the pole falls, 500 at
 most."""
@@ -64,13 +64,10 @@ def network(observation):
     return hk.nets.MLP([HIDDEN, HIDDEN, ACTIONS])(observation)
 
 
-optimizer = optix.adam(LEARNING_RATE)
-
-
 def first_state(seed: int) -> State:
     """Random parameters, of both networks the same, and the optimizer's state for them."""
     params = network.init(random.key(seed), jnp.zeros(4))
-    return State(params, params, optimizer.init(params))
+    return State(params, params, optix.adam(LEARNING_RATE).init(params))
 
 
 @minijax.jit
@@ -93,31 +90,40 @@ def loss(params, target, batch):
 
 
 @minijax.jit
-def learn(state: State, batch: Transition) -> tuple[State, Any]:
-    """The state after one step of Adam, and the loss before."""
-    value, gradient = value_and_grad(loss)(state.params, state.target, batch)
-    updates, moments = optimizer.update(gradient, state.optimizer)
-    params = optix.apply_updates(state.params, updates)
-    return State(params, optix.incremental_update(params, state.target, FOLLOW), moments), value
+def learn(state: State, batches: Transition, learning_rate) -> tuple[State, Any]:
+    """The state after a step of Adam for each batch, and the loss before each."""
+    optimizer = optix.adam(learning_rate)
+
+    def update(state: State, batch: Transition):
+        value, gradient = value_and_grad(loss)(state.params, state.target, batch)
+        updates, moments = optimizer.update(gradient, state.optimizer)
+        params = optix.apply_updates(state.params, updates)
+        return State(params, optix.incremental_update(params, state.target, FOLLOW), moments), value
+
+    return lax.scan(update, state, batches)
 
 
 def train(seed: int, curve: Curve) -> Policy:
-    """Play and learn until the curve is full; returns the policy that takes the best actions."""
+    """Play and learn until the curve is full, exploring and learning less and less; returns the best actions' policy."""
     environment, state, number = CartPole(seed), first_state(seed), itertools.count()
-    explore = lambda observation: int(act(state.params, observation, EPSILON, seed, next(number)))
     replay = Replay(REPLAY, seed)
+
+    def explore(observation):
+        epsilon = max(EPSILON, 1.0 - curve.done / EXPLORING)
+        return int(act(state.params, observation, epsilon, seed, next(number)))
+
     while curve.unfinished:
         episode = []
         for step in play(environment, explore):
             episode.append(step)
             replay.add(step)
-            if len(replay) >= FIRST_STEPS:
-                state, _ = learn(state, replay.sample(BATCH))
+            if replay.added % PERIOD == 0:
+                state, _ = learn(state, replay.sample(UPDATES, BATCH), LEARNING_RATE * (1.0 - curve.done))
         curve.add(episode)
     return lambda observation: int(act(state.params, observation, 0.0, seed, 0))
 
 
-AGENT = Agent(DESCRIPTION, CartPole, train, goal=195, steps=20_000)
+AGENT = Agent(DESCRIPTION, CartPole, train, goal=195, steps=40_000)
 
 if __name__ == "__main__":
     sys.exit(main(AGENT))
