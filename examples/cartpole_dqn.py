@@ -23,7 +23,7 @@ from minijax import lax, optix, random, rlax, value_and_grad
 
 ACTIONS, HIDDEN = 2, 128
 REPLAY, PERIOD, UPDATES, BATCH = 50_000, 256, 128, 64  # after each period come so many updates, each from a batch
-DISCOUNT, EPSILON, EXPLORING, LEARNING_RATE, FOLLOW = 0.99, 0.04, 0.1, 2e-3, 0.02
+DISCOUNT, EPSILON, EXPLORING, LEARNING_RATE = 0.99, 0.04, 0.15, 2e-3
 DESCRIPTION = """\
 DQN on CartPole: a cart moves left and right under a pole, and earns 1 for each step until the pole falls, 500 at
 most."""
@@ -53,7 +53,6 @@ class State(NamedTuple):
     """What learning changes."""
 
     params: Any
-    target: Any
     optimizer: Any
 
 
@@ -64,10 +63,15 @@ def network(observation):
     return hk.nets.MLP([HIDDEN, HIDDEN, ACTIONS])(observation)
 
 
+def optimizer_of(learning_rate):
+    """Adam, after large gradients are made smaller."""
+    return optix.chain(optix.clip_by_global_norm(10.0), optix.adam(learning_rate))
+
+
 def first_state(seed: int) -> State:
-    """Random parameters, of both networks the same, and the optimizer's state for them."""
+    """Random parameters, and the optimizer's state for them."""
     params = network.init(random.key(seed), jnp.zeros(4))
-    return State(params, params, optix.adam(LEARNING_RATE).init(params))
+    return State(params, optimizer_of(LEARNING_RATE).init(params))
 
 
 @minijax.jit
@@ -91,14 +95,16 @@ def loss(params, target, batch):
 
 @minijax.jit
 def learn(state: State, batches: Transition, learning_rate) -> tuple[State, Any]:
-    """The state after a step of Adam for each batch, and the loss before each."""
-    optimizer = optix.adam(learning_rate)
+    """The state after an update for each batch, and the loss before each.
+
+    The second network, `target`, is the first as it was before: it stays while the first one learns.
+    """
+    optimizer, target = optimizer_of(learning_rate), state.params
 
     def update(state: State, batch: Transition):
-        value, gradient = value_and_grad(loss)(state.params, state.target, batch)
+        value, gradient = value_and_grad(loss)(state.params, target, batch)
         updates, moments = optimizer.update(gradient, state.optimizer)
-        params = optix.apply_updates(state.params, updates)
-        return State(params, optix.incremental_update(params, state.target, FOLLOW), moments), value
+        return State(optix.apply_updates(state.params, updates), moments), value
 
     return lax.scan(update, state, batches)
 
