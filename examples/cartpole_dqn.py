@@ -21,9 +21,11 @@ import minijax.numpy as jnp
 from minijax import haiku as hk
 from minijax import lax, optix, random, rlax, value_and_grad
 
-ACTIONS, HIDDEN = 2, 128
-REPLAY, PERIOD, UPDATES, BATCH = 50_000, 256, 128, 64  # after each period come so many updates, each from a batch
-DISCOUNT, EPSILON, EXPLORING, LEARNING_RATE = 0.99, 0.04, 0.15, 2e-3
+ACTIONS, HIDDEN = 2, 64
+REPLAY, FIRST_STEPS, PERIOD, BATCH = 60_000, 512, 32, 128  # after each period come so many updates as it has steps
+DISCOUNT, REWARD, LEARNING_RATE, FOLLOW = 0.99, 0.05, 1e-3, 0.01
+EPSILON, EXPLORING = 0.05, 0.1
+ENOUGH, EPISODES = 450, 20  # training ends when the mean return of so many episodes is enough
 DESCRIPTION = """\
 DQN on CartPole: a cart moves left and right under a pole, and earns 1 for each step until the pole falls, 500 at
 most."""
@@ -50,9 +52,10 @@ class CartPole:
 
 
 class State(NamedTuple):
-    """What learning changes."""
+    """What learning changes: the network, the second one that follows it, and what the optimizer remembers."""
 
     params: Any
+    target: Any
     optimizer: Any
 
 
@@ -63,15 +66,10 @@ def network(observation):
     return hk.nets.MLP([HIDDEN, HIDDEN, ACTIONS])(observation)
 
 
-def optimizer_of(learning_rate):
-    """Adam, after large gradients are made smaller."""
-    return optix.chain(optix.clip_by_global_norm(10.0), optix.adam(learning_rate))
-
-
 def first_state(seed: int) -> State:
-    """Random parameters, and the optimizer's state for them."""
+    """Random parameters, of both networks the same, and the optimizer's state for them."""
     params = network.init(random.key(seed), jnp.zeros(4))
-    return State(params, optimizer_of(LEARNING_RATE).init(params))
+    return State(params, params, optix.adam(LEARNING_RATE).init(params))
 
 
 @minijax.jit
@@ -82,10 +80,13 @@ def act(params, observation, epsilon, seed, number):
 
 
 def error(params, target, step: Transition):
-    """The error of double Q-learning in one step: `params` choose the next action, `target` values it."""
+    """The error of double Q-learning in one step: `params` choose the next action, `target` values it.
+
+    Rewards are scaled so that values are of the size of a network's first outputs, not of a hundred.
+    """
     q_tm1, q_t = network.apply(params, step.s_tm1), network.apply(params, step.s_t)
     q_t_value = network.apply(target, step.s_t)
-    return rlax.double_q_learning(q_tm1, step.a_tm1, step.r_t, DISCOUNT * step.discount_t, q_t_value, q_t)
+    return rlax.double_q_learning(q_tm1, step.a_tm1, REWARD * step.r_t, DISCOUNT * step.discount_t, q_t_value, q_t)
 
 
 def loss(params, target, batch):
@@ -95,22 +96,23 @@ def loss(params, target, batch):
 
 @minijax.jit
 def learn(state: State, batches: Transition, learning_rate) -> tuple[State, Any]:
-    """The state after an update for each batch, and the loss before each.
-
-    The second network, `target`, is the first as it was before: it stays while the first one learns.
-    """
-    optimizer, target = optimizer_of(learning_rate), state.params
+    """The state after an update for each batch, and the loss before each."""
+    optimizer = optix.adam(learning_rate)
 
     def update(state: State, batch: Transition):
-        value, gradient = value_and_grad(loss)(state.params, target, batch)
+        value, gradient = value_and_grad(loss)(state.params, state.target, batch)
         updates, moments = optimizer.update(gradient, state.optimizer)
-        return State(optix.apply_updates(state.params, updates), moments), value
+        params = optix.apply_updates(state.params, updates)
+        return State(params, optix.incremental_update(params, state.target, FOLLOW), moments), value
 
     return lax.scan(update, state, batches)
 
 
 def train(seed: int, curve: Curve) -> Policy:
-    """Play and learn until the curve is full, exploring and learning less and less; returns the best actions' policy."""
+    """Play and learn until the returns are enough or the curve is full; returns the policy that takes the best actions.
+
+    What is explored, and how much is learned from each batch, become less with time.
+    """
     environment, state, number = CartPole(seed), first_state(seed), itertools.count()
     replay = Replay(REPLAY, seed)
 
@@ -118,18 +120,18 @@ def train(seed: int, curve: Curve) -> Policy:
         epsilon = max(EPSILON, 1.0 - curve.done / EXPLORING)
         return int(act(state.params, observation, epsilon, seed, next(number)))
 
-    while curve.unfinished:
+    while curve.unfinished and curve.recent(EPISODES) < ENOUGH:
         episode = []
         for step in play(environment, explore):
             episode.append(step)
             replay.add(step)
-            if replay.added % PERIOD == 0:
-                state, _ = learn(state, replay.sample(UPDATES, BATCH), LEARNING_RATE * (1.0 - curve.done))
+            if replay.added >= FIRST_STEPS and replay.added % PERIOD == 0:
+                state, _ = learn(state, replay.sample(PERIOD, BATCH), LEARNING_RATE * (1.0 - curve.done))
         curve.add(episode)
     return lambda observation: int(act(state.params, observation, 0.0, seed, 0))
 
 
-AGENT = Agent(DESCRIPTION, CartPole, train, goal=195, steps=40_000)
+AGENT = Agent(DESCRIPTION, CartPole, train, goal=195, steps=60_000)
 
 if __name__ == "__main__":
     sys.exit(main(AGENT))

@@ -106,6 +106,10 @@ class Curve:
         """Whether there are steps left."""
         return self.done < 1.0
 
+    def recent(self, episodes: int) -> float:
+        """The mean return of so many episodes; minus infinity before there are as many."""
+        return float(np.mean(self.returns[-episodes:])) if len(self.returns) >= episodes else -np.inf
+
     def add(self, episode: Sequence[Transition]) -> None:
         """Note an episode."""
         self.returns.append(float(sum(step.r_t for step in episode)))
