@@ -19,11 +19,13 @@ from rl_common import Agent, Curve, Policy, Replay, Transition, main, play
 import minijax
 import minijax.numpy as jnp
 from minijax import haiku as hk
-from minijax import optix, random, rlax, value_and_grad
+from minijax import lax, optix, random, rlax, value_and_grad
 
 ACTIONS, HIDDEN = 2, 64
-REPLAY, FIRST_STEPS, BATCH = 20_000, 500, 64
-DISCOUNT, EPSILON, LEARNING_RATE, FOLLOW = 0.99, 0.1, 1e-3, 0.01
+REPLAY, FIRST_STEPS, PERIOD, BATCH = 60_000, 512, 32, 128  # after each period come so many updates as it has steps
+DISCOUNT, REWARD, LEARNING_RATE, FOLLOW = 0.99, 0.05, 1e-3, 0.01
+EPSILON, EXPLORING = 0.05, 0.1
+ENOUGH, EPISODES = 450, 20  # training ends when the mean return of so many episodes is enough
 DESCRIPTION = """\
 DQN on CartPole: a cart moves left and right under a pole, and earns 1 for each step until the pole falls, 500 at
 most."""
@@ -50,7 +52,7 @@ class CartPole:
 
 
 class State(NamedTuple):
-    """What learning changes."""
+    """What learning changes: the network, the second one that follows it, and what the optimizer remembers."""
 
     params: Any
     target: Any
@@ -64,13 +66,10 @@ def network(observation):
     return hk.nets.MLP([HIDDEN, HIDDEN, ACTIONS])(observation)
 
 
-optimizer = optix.adam(LEARNING_RATE)
-
-
 def first_state(seed: int) -> State:
     """Random parameters, of both networks the same, and the optimizer's state for them."""
     params = network.init(random.key(seed), jnp.zeros(4))
-    return State(params, params, optimizer.init(params))
+    return State(params, params, optix.adam(LEARNING_RATE).init(params))
 
 
 @minijax.jit
@@ -81,10 +80,13 @@ def act(params, observation, epsilon, seed, number):
 
 
 def error(params, target, step: Transition):
-    """The error of double Q-learning in one step: `params` choose the next action, `target` values it."""
+    """The error of double Q-learning in one step: `params` choose the next action, `target` values it.
+
+    Rewards are scaled so that values are of the size of a network's first outputs, not of a hundred.
+    """
     q_tm1, q_t = network.apply(params, step.s_tm1), network.apply(params, step.s_t)
     q_t_value = network.apply(target, step.s_t)
-    return rlax.double_q_learning(q_tm1, step.a_tm1, step.r_t, DISCOUNT * step.discount_t, q_t_value, q_t)
+    return rlax.double_q_learning(q_tm1, step.a_tm1, REWARD * step.r_t, DISCOUNT * step.discount_t, q_t_value, q_t)
 
 
 def loss(params, target, batch):
@@ -93,31 +95,43 @@ def loss(params, target, batch):
 
 
 @minijax.jit
-def learn(state: State, batch: Transition) -> tuple[State, Any]:
-    """The state after one step of Adam, and the loss before."""
-    value, gradient = value_and_grad(loss)(state.params, state.target, batch)
-    updates, moments = optimizer.update(gradient, state.optimizer)
-    params = optix.apply_updates(state.params, updates)
-    return State(params, optix.incremental_update(params, state.target, FOLLOW), moments), value
+def learn(state: State, batches: Transition, learning_rate) -> tuple[State, Any]:
+    """The state after an update for each batch, and the loss before each."""
+    optimizer = optix.adam(learning_rate)
+
+    def update(state: State, batch: Transition):
+        value, gradient = value_and_grad(loss)(state.params, state.target, batch)
+        updates, moments = optimizer.update(gradient, state.optimizer)
+        params = optix.apply_updates(state.params, updates)
+        return State(params, optix.incremental_update(params, state.target, FOLLOW), moments), value
+
+    return lax.scan(update, state, batches)
 
 
 def train(seed: int, curve: Curve) -> Policy:
-    """Play and learn until the curve is full; returns the policy that takes the best actions."""
+    """Play and learn until the returns are enough or the curve is full; returns the policy that takes the best actions.
+
+    What is explored, and how much is learned from each batch, become less with time.
+    """
     environment, state, number = CartPole(seed), first_state(seed), itertools.count()
-    explore = lambda observation: int(act(state.params, observation, EPSILON, seed, next(number)))
     replay = Replay(REPLAY, seed)
-    while curve.unfinished:
+
+    def explore(observation):
+        epsilon = max(EPSILON, 1.0 - curve.done / EXPLORING)
+        return int(act(state.params, observation, epsilon, seed, next(number)))
+
+    while curve.unfinished and curve.recent(EPISODES) < ENOUGH:
         episode = []
         for step in play(environment, explore):
             episode.append(step)
             replay.add(step)
-            if len(replay) >= FIRST_STEPS:
-                state, _ = learn(state, replay.sample(BATCH))
+            if replay.added >= FIRST_STEPS and replay.added % PERIOD == 0:
+                state, _ = learn(state, replay.sample(PERIOD, BATCH), LEARNING_RATE * (1.0 - curve.done))
         curve.add(episode)
     return lambda observation: int(act(state.params, observation, 0.0, seed, 0))
 
 
-AGENT = Agent(DESCRIPTION, CartPole, train, goal=195, steps=20_000)
+AGENT = Agent(DESCRIPTION, CartPole, train, goal=195, steps=60_000)
 
 if __name__ == "__main__":
     sys.exit(main(AGENT))

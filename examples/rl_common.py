@@ -77,9 +77,9 @@ class Replay:
             column[self.added % self.capacity] = value
         self.added += 1
 
-    def sample(self, size: int) -> Transition:
-        """A batch of `size` transitions."""
-        rows = self.random.integers(len(self), size=size)
+    def sample(self, *shape: int) -> Transition:
+        """Transitions drawn with replacement, as many as fill the shape, along its axes."""
+        rows = self.random.integers(len(self), size=shape)
         return Transition(*(column[rows] for column in self.columns))
 
 
@@ -97,9 +97,18 @@ class Curve:
         return self.ends[-1] if self.ends else 0
 
     @property
+    def done(self) -> float:
+        """The part of the steps that are taken, from 0 to 1."""
+        return min(self.steps / self.bar.total, 1.0)
+
+    @property
     def unfinished(self) -> bool:
         """Whether there are steps left."""
-        return self.steps < self.bar.total
+        return self.done < 1.0
+
+    def recent(self, episodes: int) -> float:
+        """The mean return of so many episodes; minus infinity before there are as many."""
+        return float(np.mean(self.returns[-episodes:])) if len(self.returns) >= episodes else -np.inf
 
     def add(self, episode: Sequence[Transition]) -> None:
         """Note an episode."""
