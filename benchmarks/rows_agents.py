@@ -6,19 +6,23 @@ compiled function for every action, a compiled update for every episode.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import haiku
 import numpy as np
 import optax
-import rlax
 from bsuite.environments.catch import Catch
 
 import minijax
 from benchmarks.rows import race
 from benchmarks.timing import Work
 from minijax import optix
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # what it imports uses names of JAX that are to go
+    import rlax
 
 EPISODES, ACTIONS, HIDDEN, DISCOUNT, EPSILON = 200, 3, 64, 0.99, 0.1
 

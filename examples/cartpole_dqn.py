@@ -2,8 +2,8 @@
 
     pip install -e ".[rl]" && python examples/cartpole_dqn.py --seeds 5
 
-It learns from batches of what it remembers.  The values that it learns towards come from a second network, which follows
-the first slowly; which action to value is the first one's choice (double Q-learning).
+It learns from batches of what it remembers.  The values that it learns towards come from a second network, which
+follows the first slowly; which action to value is the first one's choice (double Q-learning).
 """
 
 from __future__ import annotations
@@ -73,10 +73,9 @@ def first_state(seed: int) -> State:
 
 
 @minijax.jit
-def act(params, observation, epsilon, seed, number):
+def act(params, observation, epsilon, key, number):
     """The best action, or, with probability epsilon, any."""
-    key = random.fold_in(random.key(seed), number)
-    return rlax.epsilon_greedy().sample(key, network.apply(params, observation), epsilon)
+    return rlax.epsilon_greedy().sample(random.fold_in(key, number), network.apply(params, observation), epsilon)
 
 
 def error(params, target, step: Transition):
@@ -90,7 +89,7 @@ def error(params, target, step: Transition):
 
 
 def loss(params, target, batch):
-    """The mean of the errors' Huber losses: large errors, of which there are many at first, count by their size only."""
+    """The mean of the errors' Huber losses: large errors count by their size, not by its square."""
     return jnp.mean(rlax.huber_loss(minijax.vmap(error, (None, None, 0))(params, target, batch)))
 
 
@@ -114,11 +113,11 @@ def train(seed: int, curve: Curve) -> Policy:
     What is explored, and how much is learned from each batch, become less with time.
     """
     environment, state, number = CartPole(seed), first_state(seed), itertools.count()
-    replay = Replay(REPLAY, seed)
+    replay, key = Replay(REPLAY, seed), random.key(seed)
 
     def explore(observation):
         epsilon = max(EPSILON, 1.0 - curve.done / EXPLORING)
-        return int(act(state.params, observation, epsilon, seed, next(number)))
+        return int(act(state.params, observation, epsilon, key, next(number)))
 
     while curve.unfinished and curve.recent(EPISODES) < ENOUGH:
         episode = []
@@ -128,7 +127,7 @@ def train(seed: int, curve: Curve) -> Policy:
             if replay.added >= FIRST_STEPS and replay.added % PERIOD == 0:
                 state, _ = learn(state, replay.sample(PERIOD, BATCH), LEARNING_RATE * (1.0 - curve.done))
         curve.add(episode)
-    return lambda observation: int(act(state.params, observation, 0.0, seed, 0))
+    return lambda observation: int(act(state.params, observation, 0.0, key, 0))
 
 
 AGENT = Agent(DESCRIPTION, CartPole, train, goal=195, steps=60_000)

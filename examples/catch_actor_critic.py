@@ -54,9 +54,9 @@ def first_state(seed: int) -> State:
 
 
 @minijax.jit
-def act(params, observation, seed, number):
+def act(params, observation, key, number):
     """An action drawn by the actor."""
-    return actor.sample(random.fold_in(random.key(seed), number), network.apply(params, observation)[0])
+    return actor.sample(random.fold_in(key, number), network.apply(params, observation)[0])
 
 
 @minijax.jit
@@ -98,8 +98,9 @@ def learn(state: State, episodes: Transition, played) -> tuple[State, Any]:
 
 def train(seed: int, curve: Curve) -> Policy:
     """Play and learn until the curve is full; returns the policy that takes the preferred actions."""
-    environment, state, number = Catch(seed=seed), first_state(seed), itertools.count()
-    draw = lambda observation: int(act(state.params, observation, seed, next(number)))
+    environment, state = Catch(seed=seed), first_state(seed)
+    key, number = random.key(seed), itertools.count()
+    draw = lambda observation: int(act(state.params, observation, key, next(number)))
     recent = collections.deque(maxlen=EPISODES)
     while curve.unfinished:
         steps = list(play(environment, draw))

@@ -50,10 +50,9 @@ def first_state(seed: int) -> State:
 
 
 @minijax.jit
-def act(params, observation, epsilon, seed, number):
+def act(params, observation, epsilon, key, number):
     """The best action, or, with probability epsilon, any."""
-    key = random.fold_in(random.key(seed), number)
-    return rlax.epsilon_greedy().sample(key, network.apply(params, observation), epsilon)
+    return rlax.epsilon_greedy().sample(random.fold_in(key, number), network.apply(params, observation), epsilon)
 
 
 def error(params, step: Transition):
@@ -77,13 +76,14 @@ def learn(state: State, episode: Transition) -> tuple[State, Any]:
 
 def train(seed: int, curve: Curve) -> Policy:
     """Play and learn until the curve is full; returns the policy that takes the best actions."""
-    environment, state, number = Catch(seed=seed), first_state(seed), itertools.count()
-    explore = lambda observation: int(act(state.params, observation, EPSILON, seed, next(number)))
+    environment, state = Catch(seed=seed), first_state(seed)
+    key, number = random.key(seed), itertools.count()
+    explore = lambda observation: int(act(state.params, observation, EPSILON, key, next(number)))
     while curve.unfinished:
         episode = list(play(environment, explore))
         state, _ = learn(state, stack(episode))
         curve.add(episode)
-    return lambda observation: int(act(state.params, observation, 0.0, seed, 0))
+    return lambda observation: int(act(state.params, observation, 0.0, key, 0))
 
 
 AGENT = Agent(DESCRIPTION, lambda seed: Catch(seed=seed), train, goal=0.95, steps=18_000)

@@ -21,8 +21,9 @@ from minijax import tree
 from minijax.demo.main import count, picture, seed
 
 EVALUATION_EPISODES = 100
+SEEDS = 2**32
 EVALUATION_SEED = 2**31  # added to the seed of training: other starts than those learned from
-WINDOW = 100  # episodes over which a learning curve is averaged
+WINDOW = 20  # episodes over which a learning curve is averaged
 
 Policy = Callable[[np.ndarray], int]
 
@@ -52,7 +53,7 @@ def stack(examples: Sequence[Any]) -> Any:
     return tree.map(lambda *arrays: np.stack(arrays), *examples)
 
 
-def average_return(environment: Any, policy: Policy, episodes: int = EVALUATION_EPISODES) -> float:
+def average_return(environment: Any, policy: Policy, episodes: int) -> float:
     """The mean over episodes of the sum of rewards."""
     return float(np.mean([sum(step.r_t for step in play(environment, policy)) for _ in range(episodes)]))
 
@@ -143,7 +144,8 @@ def trained(agent: Agent, seed: int, steps: int) -> Trained:
     with curve.bar:
         policy = agent.train(seed, curve)
     seconds = time.perf_counter() - start
-    return Trained(seed, curve, average_return(agent.environment(seed + EVALUATION_SEED), policy), seconds)
+    average = average_return(agent.environment((seed + EVALUATION_SEED) % SEEDS), policy, EVALUATION_EPISODES)
+    return Trained(seed, curve, average, seconds)
 
 
 def table(runs: Sequence[Trained]) -> str:
@@ -176,7 +178,7 @@ def main(agent: Agent) -> int:
                         help=f"steps of the environment, for each seed (default: {agent.steps})")
     parser.add_argument("--plot", type=picture, metavar="FILE.png", help="draw the learning curves")
     options = parser.parse_args()
-    runs = [trained(agent, options.seed + i, options.steps) for i in range(options.seeds)]
+    runs = [trained(agent, (options.seed + i) % SEEDS, options.steps) for i in range(options.seeds)]
     print(table(runs))
     if options.plot:
         draw(options.plot, agent, runs)
