@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import os
 import sys
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ import minijax
 import minijax.numpy as jnp
 from minijax import lax, nn, random, tree, value_and_grad
 from minijax.demo import model, plot
+from minijax.demo.devices import devices_of
 from minijax.demo.digits import load
 from minijax.demo.main import count, picture
 
@@ -74,15 +74,6 @@ def largest_difference(params: Any, others: Any) -> float:
     """The largest difference between two trees of arrays."""
     return max(abs(np.asarray(x) - np.asarray(y)).max()
                for x, y in zip(tree.leaves(params), tree.leaves(others), strict=True))
-
-
-def devices_of(wanted):
-    """So many devices: of the accelerators if they suffice, else of this CPU, which counts as many as are wanted."""
-    flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_force_host_platform_device_count" not in flags:  # read when devices are first asked for
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={wanted}"
-    found = minijax.devices() if minijax.device_count() >= wanted else minijax.devices("cpu")
-    return found[:wanted]
 
 
 def run(options):

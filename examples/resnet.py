@@ -9,7 +9,6 @@ its statistics over all parts of the batch: so parameters and averages, of which
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
 import numpy as np
@@ -19,6 +18,7 @@ import minijax.haiku as hk
 import minijax.numpy as jnp
 from minijax import lax, nn, optix, random, tree
 from minijax.demo import plot
+from minijax.demo.devices import devices_of
 from minijax.demo.digits import load
 from minijax.demo.loop import repeat
 from minijax.demo.main import count, picture, seed
@@ -81,15 +81,6 @@ def differing(held):
     """The names of parameters and averages that are not the same, to the last bit, on all devices."""
     return [f"{module}/{name}" for bundles in held[:2] for module, bundle in bundles.items()
             for name, value in bundle.items() if np.any(np.asarray(value) != np.asarray(value[0]))]
-
-
-def devices_of(wanted):
-    """So many devices: of the accelerators if they suffice, else of this CPU, which counts as many as are wanted."""
-    flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_force_host_platform_device_count" not in flags:  # read when devices are first asked for
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={wanted}"
-    found = minijax.devices() if minijax.device_count() >= wanted else minijax.devices("cpu")
-    return found[:wanted]
 
 
 def run(options):

@@ -9,7 +9,6 @@ on each device what it computes of its parts.  Without accelerators the devices 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
 import numpy as np
@@ -19,6 +18,7 @@ import minijax
 import minijax.numpy as jnp
 from minijax import ir, lax, nn, optimize, random, tree, tree_util, value_and_grad
 from minijax.demo import model
+from minijax.demo.devices import devices_of
 from minijax.demo.digits import load
 from minijax.demo.main import count
 from minijax.sharding import NamedSharding, P
@@ -79,15 +79,6 @@ def print_places(params):
             holders.setdefault(part, []).append(shard.device.id)
         for part, ids in holders.items():
             print(f"    [{part}] on devices {', '.join(map(str, ids))}")
-
-
-def devices_of(wanted):
-    """So many devices: of the accelerators if they suffice, else of this CPU, which counts as many as are wanted."""
-    flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_force_host_platform_device_count" not in flags:  # read when devices are first asked for
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={wanted}"
-    found = minijax.devices() if minijax.device_count() >= wanted else minijax.devices("cpu")
-    return found[:wanted]
 
 
 def run(steps):
