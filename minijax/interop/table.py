@@ -38,7 +38,7 @@ _SAME = {
     "reduce_window_max": WINDOW, "reduce_window_min": WINDOW, "reduce_window_sum": WINDOW, "reduce_xor": "axes",
     "rev": "dimensions", "slice": "start_indices limit_indices strides",
     "sort": "dimension is_stable num_keys", "split": "sizes axis", "squeeze": "dimensions",
-    "threefry2x32": "", "top_k": "k axis", "transpose": "permutation", "cholesky": "", "cholesky_update": "",
+    "top_k": "k axis", "transpose": "permutation", "cholesky": "", "cholesky_update": "",
     "geqrf": "", "hessenberg": "", "householder_product": "", "lu": "",
     "lu_pivots_to_permutation": "permutation_size", "name": "name", "optimization_barrier": "",
     "ormqr": "left transpose", "rng_uniform": "shape", "schur": "compute_schur_vectors",
@@ -228,6 +228,7 @@ rules.update({
     "svd": _svd,
     "symmetric_product": through(linalg.symmetric_product, "alpha", "beta"),
     "stack": lambda *values, axis: lax.stack(values, axis),
+    "threefry2x32": lambda *words: find_op("threefry2x32").bind(*words, unroll=False),
     "tile": through(lax.tile, "reps"),
     "unstack": lambda x, *, axis: lax.unstack(x, axis),
 })

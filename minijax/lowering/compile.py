@@ -12,7 +12,7 @@ from minijax import pytree
 from minijax.calls.jit import Traced, jit_p, trace_cache
 from minijax.config import state
 from minijax.ir.passes import dce
-from minijax.lowering.emit import emit
+from minijax.lowering.emit import emit, jitted
 from minijax.lowering.nans import has_nan, report_nan
 from minijax.lowering.values import bare
 from minijax.tracing.array import Array, typeof
@@ -37,11 +37,9 @@ def compile_function(function: Any, options: Any) -> Any:
         outs = emit(dce(traced.jaxpr), values)
         return traced.out_tree.unflatten([Array(x) for x in outs])
 
-    body.__name__ = getattr(function, "__name__", type(function).__name__)
-    jitted = jax.jit(body, **options.for_backend())
-    if not state.jax_debug_nans:
-        return jitted
-    return with_nan_check(jitted, reference, options)
+    name = getattr(function, "__name__", type(function).__name__)
+    compiled = jitted(name, body, **options.for_backend())
+    return with_nan_check(compiled, reference, options) if state.jax_debug_nans else compiled
 
 
 def trace_call(function: Any, options: Any, args: Any, kwargs: Any) -> tuple[Traced, list[Array]]:
@@ -52,14 +50,14 @@ def trace_call(function: Any, options: Any, args: Any, kwargs: Any) -> tuple[Tra
     return trace_cache(function).get(call, tuple([typeof(x) for x in arrays])), arrays
 
 
-def with_nan_check(jitted: Any, reference: Any, options: Any) -> Any:
+def with_nan_check(compiled: Any, reference: Any, options: Any) -> Any:
     """A jitted function that, when a result has a NaN, finds the equation that made it."""
     def call(*args: Any, **kwargs: Any) -> Any:
-        outs = jitted(*args, **kwargs)
+        outs = compiled(*args, **kwargs)
         if has_nan([x.value for x in pytree.leaves(outs)]):
             traced, leaves = trace_call(reference(), options, args, kwargs)
             report_nan(jit_p, [*map(bare, [*traced.captured, *leaves])], {"jaxpr": traced.jaxpr}, at_line())
         return outs
 
-    call.lower = jitted.lower  # type: ignore[attr-defined]
+    call.lower = compiled.lower  # type: ignore[attr-defined]
     return call

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jax
-
+from minijax.config import state
+from minijax.ir.jaxpr import Jaxpr
 from minijax.ir.op import Op
+from minijax.lowering.emit import jitted
 from minijax.lowering.nans import has_nan, report_nan
 from minijax.lowering.table import eager_rules, find_rule
 from minijax.lowering.values import bare
@@ -53,8 +54,10 @@ def evaluate_xla_checked(op: Op, args: tuple[Any, ...], params: dict[str, Any]) 
 
 def new_kernel(op: Op, params: dict[str, Any]) -> Callable[..., Any]:
     """A compiled function of one op at fixed parameters.  A single result comes bare: JAX returns that quicker."""
-    def kernel(*values: Any) -> Any:
-        return find_rule(op)(*values, **params)
+    return jitted(op.name, lambda *values: find_rule(op)(*values, **params))
 
-    kernel.__name__ = op.name
-    return jax.jit(kernel)
+
+def kept_kernel(op: Op, params: dict[str, Any], program: Jaxpr) -> Callable[..., Any]:
+    """`new_kernel`, kept by a program that the op holds."""
+    key = "kernel", *params.items(), state.token
+    return program.cache.get(key) or program.cache.setdefault(key, new_kernel(op, params))

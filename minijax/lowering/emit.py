@@ -40,11 +40,10 @@ def check_effects(jaxpr: Jaxpr) -> None:
 def compiled(jaxpr: Jaxpr, name: str) -> Callable[..., Any]:
     """The program as a jitted JAX function of bare values; kept by the program."""
     key = "compiled", state.token
-    found = jaxpr.cache.get(key)
-    if found is None:
-        def run(*values: Any) -> tuple[Any, ...]:
-            return tuple(emit(jaxpr, values))
+    return jaxpr.cache.get(key) or jaxpr.cache.setdefault(key, jitted(name, lambda *xs: tuple(emit(jaxpr, xs))))
 
-        run.__name__ = name
-        found = jaxpr.cache.setdefault(key, jax.jit(run))
-    return found
+
+def jitted(name: str, function: Callable[..., Any], **options: Any) -> Any:
+    """A function compiled by JAX under a name."""
+    function.__name__ = name
+    return jax.jit(function, **options)

@@ -10,12 +10,10 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
-from minijax.calls.shard_map import shard_map_p
-from minijax.config import state
 from minijax.errors import MinijaxValueError
 from minijax.ir.jaxpr import Jaxpr
 from minijax.ir.op import Op
-from minijax.lowering.eager import new_kernel
+from minijax.lowering.eager import kept_kernel
 from minijax.lowering.emit import emit
 from minijax.lowering.values import bare
 from minijax.ops.meshes import DeviceMesh, Placement, Spec
@@ -74,10 +72,8 @@ def evaluate_placing(op: Op, args: Sequence[Any], params: dict[str, Any]) -> tup
 
 def evaluate(op: Op, args: Sequence[Any], params: dict[str, Any]) -> tuple[Any, ...]:
     """Run a mapped program, compiled; the compiled form is kept by the program."""
-    cache, key = params["jaxpr"].cache, ("kernel", *params.items(), state.token)
-    kernel = cache.get(key) or cache.setdefault(key, new_kernel(shard_map_p, params))
     values = [put(x, Placement(params["mesh"], spec)) for x, spec in zip(args, params["in_specs"], strict=True)]
-    return tuple(map(Array, kernel(*values)))
+    return tuple(map(Array, kept_kernel(op, params, params["jaxpr"])(*values)))
 
 
 def shard_map(*values: Any, jaxpr: Jaxpr, mesh: DeviceMesh, axis_names: tuple[Any, ...], in_specs: tuple[Spec, ...],

@@ -20,11 +20,10 @@ from minijax.calls.jit import jit_p
 from minijax.calls.reduce import reduce_p, reduce_window_p
 from minijax.calls.scan import scan_p
 from minijax.calls.while_loop import while_p
-from minijax.config import state
 from minijax.interpreters.evaluate import evaluate_numpy
 from minijax.ir.jaxpr import Jaxpr
 from minijax.ir.op import Op
-from minijax.lowering.eager import new_kernel
+from minijax.lowering.eager import kept_kernel
 from minijax.lowering.emit import compiled, emit
 from minijax.lowering.table import apply_rule, lower
 from minijax.lowering.values import bare
@@ -94,9 +93,7 @@ def _while(*values: Any, cond_jaxpr: Jaxpr, cond_nconsts: int, body_jaxpr: Jaxpr
 
 def _while_now(op: Op, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
     """Run a loop, compiled; the compiled form is kept by its body."""
-    cache, key = params["body_jaxpr"].cache, ("kernel", *params.items(), state.token)
-    kernel = cache.get(key) or cache.setdefault(key, new_kernel(op, params))
-    return tuple(map(Array, kernel(*map(bare, args))))
+    return tuple(map(Array, kept_kernel(op, params, params["body_jaxpr"])(*map(bare, args))))
 
 
 def _scan(*values: Any, jaxpr: Jaxpr, length: int, reverse: bool, unroll: int, num_consts: int, num_carry: int,

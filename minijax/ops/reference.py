@@ -222,17 +222,17 @@ def shift_right_arithmetic(x: np.ndarray, amount: np.ndarray) -> np.ndarray:
     return _shift(np.right_shift, signed, amount, np.where(signed < 0, -1, 0)).view(x.dtype)
 
 
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+THREEFRY_PARITY, THREEFRY_ROTATIONS = 0x1BD11BDA, ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
 @quiet
 def threefry2x32(k1: np.ndarray, k2: np.ndarray, x1: np.ndarray, x2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The block cipher Threefry-2x32 with 20 rounds (Salmon et al., 2011), elementwise on uint32."""
     k1, k2, x1, x2 = [np.asarray(each, dtypes.uint32) for each in np.broadcast_arrays(k1, k2, x1, x2)]
-    keys = (k1, k2, k1 ^ k2 ^ np.uint32(0x1BD11BDA))
+    keys = (k1, k2, k1 ^ k2 ^ np.uint32(THREEFRY_PARITY))
     x1, x2 = x1 + keys[0], x2 + keys[1]
     for block in range(5):
-        for rotation in _ROTATIONS[block % 2]:
+        for rotation in THREEFRY_ROTATIONS[block % 2]:
             x1 = x1 + x2
             x2 = x1 ^ ((x2 << np.uint32(rotation)) | (x2 >> np.uint32(32 - rotation)))
         x1 = x1 + keys[(block + 1) % 3]
