@@ -1,15 +1,16 @@
 """The ops of a program that leans on its surroundings: parameters, state, random keys and taps.
 
     parameter[module name shape dtype init] *captured -> value     the effect 'parameter'
-    get_state[module name leaf shape dtype init] *captured -> value      'state'
-    set_state[module name leaf] value ->                           'state'
+    get_state[module name tree types init] *captured -> leaves     'state'
+    set_state[module name tree] *leaves ->                         'state'
     next_keys[num shape dtype] -> keys                             'rng'
     reserve_keys[num] ->                                           'rng'
     module[name] ->                                                'module'     a module was made here
     tap[name] value -> value                                       'tap'
 
-Nobody evaluates them: a handler answers (`handler.py`), and one that nobody answers is an error.  A program with
-such equations is made pure by the handler that they are meant for (`programs.py`).
+`tree` is the structure of a state.  Nobody evaluates these ops: a handler answers (`handler.py`), and one that nobody
+answers is an error.  A program with such equations is made pure by the handler that they are meant for
+(`programs.py`).
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ def _promised(*captured: ArrayType, shape: Any, dtype: Any, **params: Any) -> tu
 
 
 parameter_p = effect_op("parameter", "parameter", _promised, TRANSFORM, InitializedOp)
-get_state_p = effect_op("get_state", "state", _promised, TRANSFORM, InitializedOp)
-set_state_p = effect_op("set_state", "state", lambda value, **params: (), TRANSFORM)
+get_state_p = effect_op("get_state", "state", lambda *captured, types, **params: types, TRANSFORM, InitializedOp)
+set_state_p = effect_op("set_state", "state", lambda *leaves, **params: (), TRANSFORM)
 next_keys_p = effect_op("next_keys", "rng", lambda *, num, shape, dtype: (ArrayType(shape, dtype),) * num, TRANSFORM)
 reserve_keys_p = effect_op("reserve_keys", "rng", lambda *, num: (), TRANSFORM)
 module_p = effect_op("module", "module", lambda *, name: (), TRANSFORM)

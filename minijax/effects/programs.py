@@ -24,7 +24,7 @@ from minijax.effects.handler import Handler, Plan, Values, current, form
 from minijax.errors import UnhandledEffectError
 from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.stage import lift_constants, stage
-from minijax.ir.jaxpr import Equation, Jaxpr, Var, held_programs, kept
+from minijax.ir.jaxpr import Equation, Jaxpr, Source, Var, held_programs, kept
 from minijax.ir.op import Op
 from minijax.ir.types import ArrayType
 from minijax.ops.families import broadcast_axis, reshape
@@ -40,15 +40,16 @@ EFFECT_OPS = frozenset({ops.parameter_p, ops.get_state_p, ops.set_state_p, ops.n
 
 
 class Use(NamedTuple):
-    """One equation with an effect: its op, parameters, number of inputs, and the type of its value.
+    """One equation with an effect: its op, parameters, number of inputs, line, and the types of what it gives or sets.
 
-    The type is the one seen from outside: a value in the body of a scan is stacked.
+    The type of a tap is the one seen from outside: in the body of a scan its values are stacked.
     """
 
     op: Op
     params: dict[str, Any]
     inputs: int
-    type: ArrayType | None
+    source: Source | None
+    types: tuple[ArrayType, ...]
 
 
 @kept
@@ -60,14 +61,14 @@ def uses(jaxpr: Jaxpr) -> tuple[Use, ...]:
 def uses_of(eqn: Equation) -> list[Use]:
     """The uses of one equation."""
     if eqn.op in EFFECT_OPS:
-        value, init = [*eqn.outvars, *eqn.inputs], eqn.params.get("init")
+        values, init = eqn.inputs if eqn.op is ops.set_state_p else eqn.outvars, eqn.params.get("init")
         return [*(uses(init) if init is not None else ()),
-                Use(eqn.op, eqn.params, len(eqn.inputs), value[0].type if value else None)]
+                Use(eqn.op, eqn.params, len(eqn.inputs), eqn.source, tuple([x.type for x in values]))]
     found = [use for program in held_programs(eqn.params) for use in uses(program)]
     if eqn.op is scan_p:
         length = eqn.params["length"]
-        found = [use._replace(type=use.type.update(shape=(length, *use.type.shape))) if use.op is ops.tap_p else use
-                 for use in found]
+        found = [use._replace(types=tuple([t.update(shape=(length, *t.shape)) for t in use.types]))
+                 if use.op is ops.tap_p else use for use in found]
     return found
 
 
@@ -131,9 +132,9 @@ def _call(handler: Handler, op: Op, args: Sequence[Any], params: dict[str, Any])
 def _initialized(handler: Handler, op: Op, args: Sequence[Any], params: dict[str, Any]) -> Sequence[Any]:
     """The effects of an initializer are answered here: it is run, and what it gives is the initial value."""
     with current(handler):
-        value, = run_program(params["init"], *args)
-    same = Var(typeof(value))
-    return handler.pass_on(op, value, **{**params, "init": Jaxpr((), (), (same,), (), (same,))})
+        values = run_program(params["init"], *args)
+    same = [Var(typeof(value)) for value in values]
+    return handler.pass_on(op, *values, **{**params, "init": Jaxpr((), (), same, (), same)})
 
 
 @form(cond_p)

@@ -70,8 +70,9 @@ class Collector(Handler):
                 name = use.params["name"]
                 if name in self.taps or [u.params["name"] for u in here].count(name) > 1:
                     raise twice(name)
-                if found.setdefault(name, use.type) != use.type:
-                    raise MinijaxTypeError(f"tap: '{name}' is {found[name]} in one branch and {use.type} in another"
+                type, = use.types
+                if found.setdefault(name, type) != type:
+                    raise MinijaxTypeError(f"tap: '{name}' is {found[name]} in one branch and {type} in another"
                                            f"{at_line()}. Give them different names.")
         taps = tuple(found.items())
         return Plan(stepwise=taps if self.shifts is not None else (), emitted=taps)

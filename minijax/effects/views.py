@@ -13,50 +13,49 @@ from minijax.api import differentiate
 from minijax.calls.arguments import Arguments
 from minijax.effects import ops
 from minijax.effects.handler import Handler, Plan, Values, current, enclosing
-from minijax.effects.programs import Use, uses
-from minijax.effects.store import Leaf, Slot, StoreHandler, check_kept, leaf_of, refuse_first_set
+from minijax.effects.programs import Use, uses, uses_of
+from minijax.effects.states import (STATE_OPS, Slot, State, check_kept, check_read, found_by, lacking, read_and_set,
+                                    refuse_lacking, slot_of, states_of, values_of)
+from minijax.effects.store import StoreHandler
 from minijax.ir.jaxpr import Jaxpr
-from minijax.tracing.array import typeof
 from minijax.tracing.context import context, running
 
 
 class StateView(Handler):
-    """Answers for the state that was read or set under it; `leaves` are its values, `trees` the structures."""
+    """Answers for the states that were read or set under it."""
 
-    __slots__ = ("leaves", "trees")
+    __slots__ = ("states",)
     name = "state"
     effects = frozenset({"state"})
 
     def __init__(self, parent: Any) -> None:
         super().__init__(parent)
-        self.leaves: dict[Leaf, Any] = {}
-        self.trees: dict[Slot, Any] = {}
+        self.states: dict[Slot, State] = {}
 
     def scope(self) -> Any:
         """What programs read and set are their own equations."""
-        return tuple([(leaf, typeof(value)) for leaf, value in self.leaves.items()])
+        return tuple([(slot, state.types) for slot, state in self.states.items()])
 
-    def get_state(self, *captured: Any, module: str, name: str, leaf: int, **params: Any) -> Sequence[Any]:
-        """The value of a leaf."""
-        if (module, name, leaf) not in self.leaves:
+    def get_state(self, *captured: Any, module: str, name: str, **params: Any) -> Sequence[Any]:
+        """The leaves of a state."""
+        slot, wanted = (module, name), State(params["types"], params["tree"])
+        if slot not in self.states:
             with current(self.parent):
-                self.leaves[module, name, leaf], = ops.get_state_p.bind(
-                    *captured, module=module, name=name, leaf=leaf, **params)
-        return (self.leaves[module, name, leaf],)
+                leaves = ops.get_state_p.bind(*captured, module=module, name=name, **params)
+            self.states[slot] = State(leaves, wanted.tree)
+        check_read(slot, self.states[slot].types, wanted)
+        return self.states[slot].leaves
 
-    def set_state(self, value: Any, *, module: str, name: str, leaf: int, **tree: Any) -> tuple[()]:
-        """Set a leaf, here and around."""
-        if leaf == 0:
-            self.trees[module, name] = tree.get("tree")
-        self.keep((module, name, leaf), value, **tree)
+    def set_state(self, *leaves: Any, module: str, name: str, tree: Any) -> tuple[()]:
+        """Set a state, here and around."""
+        self.keep((module, name), State(leaves, tree))
         return ()
 
-    def keep(self, leaf: Leaf, value: Any, **tree: Any) -> None:
-        """Set a leaf, here and around."""
-        self.leaves[leaf] = value
-        module, name, number = leaf
+    def keep(self, slot: Slot, state: State) -> None:
+        """Set a state, here and around."""
+        self.states[slot] = state
         with current(self.parent):
-            ops.set_state_p.bind(value, module=module, name=name, leaf=number, **tree)
+            ops.set_state_p.bind(*state.leaves, module=slot[0], name=slot[1], tree=state.tree)
 
     answers = {ops.get_state_p: get_state, ops.set_state_p: set_state}
 
@@ -64,65 +63,49 @@ class StateView(Handler):
 
     def plan(self, programs: Sequence[Jaxpr], loop: bool) -> Plan | None:
         """State that is only read is constant, state that is set is carried; what is not known yet is read now."""
-        found = [use for program in programs for use in uses(program)
-                 if use.op in (ops.get_state_p, ops.set_state_p)]
+        found = [use for program in programs for use in uses(program) if use.op in STATE_OPS]
         for use in found:
-            if self.lacks(use) and self.readable(use):
-                self.read(use)
-        if any(map(self.lacks, found)):
+            self.look_up(use)
+        if any([lacking(self.states, use) for use in found]):
             return None
-        written = {leaf_of(use): None for use in found if use.op is ops.set_state_p}
-        read = {leaf_of(use): None for use in found}
-        return Plan(constant=tuple([(leaf, typeof(self.leaves[leaf])) for leaf in read if leaf not in written]),
-                    carried=tuple([(leaf, typeof(self.leaves[leaf])) for leaf in written]))
+        if loop:
+            check_kept(self.states, programs)
+        read, written = read_and_set(self.states, found)
+        return Plan(constant=read, carried=written)
 
-    def lacks(self, use: Use) -> bool:
-        """Whether an equation is about a leaf that is not known here."""
-        return leaf_of(use) not in self.leaves
-
-    def readable(self, use: Use) -> bool:
-        """Whether there is such a state around, or a closed initializer of one."""
-        store = enclosing(StoreHandler)
-        return (store is not None and leaf_of(use) in store.current or
-                use.op is ops.get_state_p and not use.inputs and use.params["init"] is not None)
-
-    def read(self, use: Use) -> None:
-        """Read a leaf from around, or make it there."""
-        module, name, leaf = leaf_of(use)
-        assert use.type is not None, "a state has a value"
-        self.get_state(module=module, name=name, leaf=leaf, shape=use.type.shape, dtype=use.type.dtype,
-                       init=use.params.get("init"))
+    def look_up(self, use: Use) -> None:
+        """Read a state that is not known here, if there is one around or a closed initializer of one."""
+        slot = slot_of(use)
+        there, init = (None, None) if slot in self.states else (known_state(slot, self.parent), use.params.get("init"))
+        if there is None and init is not None and not use.inputs:
+            there = found_by(use)
+        if there is not None:
+            self.get_state(module=slot[0], name=slot[1], tree=there.tree, types=there.leaves, init=init)
 
     def values(self, plan: Plan, steps: tuple[int, ...] = ()) -> Values:
         """The values that go in."""
-        constant, carried = [[self.leaves[leaf] for leaf, _ in part] for part in (plan.constant, plan.carried)]
-        return Values(constant, (), carried)
+        return Values(values_of(self.states, plan.constant), (), values_of(self.states, plan.carried))
 
     @classmethod
     def inside(cls, plan: Plan, values: Values) -> Handler:
         """A handler that knows what goes in, and nobody around."""
         inner = InnerView(context.trace)
-        for part, given in ((plan.constant, values.constant), (plan.carried, values.carried)):
-            inner.leaves.update(zip([leaf for leaf, _ in part], given, strict=True))
+        inner.states.update(states_of((*plan.constant, *plan.carried), (*values.constant, *values.carried)))
         return inner
 
     def results(self, plan: Plan, loop: bool) -> tuple[list[Any], list[Any]]:
         """The state that was set."""
-        if loop:
-            for leaf, type in plan.carried:
-                check_kept(leaf, type, typeof(self.leaves[leaf]))
-        return [], [self.leaves[leaf] for leaf, _ in plan.carried]
+        return [], values_of(self.states, plan.carried)
 
     def update(self, plan: Plan, emitted: Sequence[Any], carried: Sequence[Any]) -> None:
         """Take in what was set."""
-        for (leaf, _), value in zip(plan.carried, carried, strict=True):
-            tree = self.trees.get(leaf[:2])
-            self.keep(leaf, value, **({} if tree is None else {"tree": tree}))
+        for slot, state in states_of(plan.carried, carried).items():
+            self.keep(slot, state)
 
     def prepare(self, programs: Sequence[Jaxpr]) -> None:
         """What is not known after `plan` cannot be."""
-        refuse_first_set(next(use for program in programs for use in uses(program)
-                              if use.op in (ops.get_state_p, ops.set_state_p) and self.lacks(use)))
+        refuse_lacking(self.states, next(use for program in programs for use in uses(program)
+                                         if use.op in STATE_OPS and lacking(self.states, use)))
 
 
 class InnerView(StateView):
@@ -130,9 +113,23 @@ class InnerView(StateView):
 
     __slots__ = ()
 
-    def keep(self, leaf: Leaf, value: Any, **tree: Any) -> None:
-        """Set a leaf."""
-        self.leaves[leaf] = value
+    def keep(self, slot: Slot, state: State) -> None:
+        """Set a state."""
+        self.states[slot] = state
+
+
+def known_state(slot: Slot, trace: Any) -> State | None:
+    """The types of a state as all has left it that runs in a trace, recorded or not; None if there is none."""
+    while trace is not None:
+        for eqn in reversed(getattr(trace, "eqns", ())):
+            found = [use for use in uses_of(eqn) if use.op in STATE_OPS and slot_of(use) == slot]
+            if found:
+                return found_by(found[-1])
+        states = trace.states if isinstance(trace, StateView) else getattr(trace, "current", {})
+        if slot in states:
+            return states[slot].types
+        trace = trace.parent
+    return None
 
 
 def viewed(call: Arguments, leaves: Sequence[Any]) -> Any:

@@ -17,16 +17,16 @@ from contextvars import ContextVar
 from typing import Any
 
 from minijax.custom_rules.functions import surroundings
-from minijax.effects import ops, views  # noqa: F401  (`views` is state under a derivative)
+from minijax.effects import ops
 from minijax.effects.handler import enclosing
 from minijax.effects.keys import PRNGSequence
-from minijax.effects.programs import uses, uses_of
-from minijax.effects.store import Leaf, Slot, StoreHandler, leaves_of, slot_of
-from minijax.effects.views import StateView
+from minijax.effects.programs import uses
+from minijax.effects.states import State
+from minijax.effects.store import StoreHandler
+from minijax.effects.views import known_state
 from minijax.errors import MinijaxValueError, UnexpectedTracerError
 from minijax.interop.runtime import trace_state
 from minijax.ir.jaxpr import Jaxpr
-from minijax.ir.types import ArrayType
 from minijax.lax.carries import memories
 from minijax.tracing.array import typeof
 from minijax.tracing.context import context
@@ -127,10 +127,10 @@ class Frame(StoreHandler):
         alone = self.token if not self.frozen or Frame.outside else None  # a program of this frame alone
         top = self.scopes[-1]
         path = tuple([(scope.module and module_name(scope.module), scope.method) for scope in self.scopes])
-        found = tuple([(name, typeof(value)) for name, value in (*self.params.items(), *self.current.items())])
+        found = tuple([*[(slot, typeof(value)) for slot, value in self.params.items()],
+                       *[(slot, state.types) for slot, state in self.current.items()]])
         keys = None if self.keys is None else typeof(self.keys.internal_state[0])
-        return (alone, path, frozenset(top.counters.items()), found, tuple(self.trees.items()), keys,
-                tuple([stack.get() for stack in hook_stacks]))
+        return alone, path, frozenset(top.counters.items()), found, keys, tuple([stack.get() for stack in hook_stacks])
 
     # ---- what there is ----
 
@@ -148,11 +148,11 @@ class Frame(StoreHandler):
 
     def all_states(self) -> dict[tuple[str, str], Any]:
         """The states, (module, name) -> tree, as they are read here."""
-        return {slot: self.read_state(*slot) for slot in self.state_names()}
+        return {slot: self.read_state(*slot) for slot in self.current}
 
     def initial_states(self) -> dict[tuple[str, str], Any]:
         """The initial values of the states."""
-        return {slot: self.tree_of(*slot, self.initial) for slot in self.state_names()}
+        return {slot: state.value for slot, state in self.initial.items()}
 
     def frames(self) -> Iterator[Frame]:
         """This frame and those around it, innermost first."""
@@ -162,49 +162,36 @@ class Frame(StoreHandler):
                 yield trace
             trace = trace.parent
 
-    def read_state(self, module: str, name: str, init: Any = None, captured: Sequence[Any] = ()) -> Any:
-        """A state; a program that is being recorded reads its leaves.
+    def read_state(self, module: str, name: str) -> Any:
+        """A state that there is; a program that is being recorded reads its leaves."""
+        if context.trace is self:
+            return self.current[module, name].value
+        found = known_state((module, name), context.trace)
+        assert found is not None, "only a state that there is is read"
+        leaves = found.leaves and ops.get_state_p.bind(module=module, name=name, tree=found.tree, types=found.leaves,
+                                                       init=None)
+        return State(leaves, found.tree).value
 
-        `init` is the closed program of the initial value of one that there is not yet, `captured` its inputs.
-        """
-        if context.trace is self and init is None:
-            return self.tree_of(module, name, self.current)
-        types, tree = self.state_types(module, name) if init is None else (init.out_types, None)
-        leaves = [ops.get_state_p.bind(*captured, module=module, name=name, leaf=i, shape=type.shape, dtype=type.dtype,
-                                       init=init)[0] for i, type in enumerate(types)]
-        return leaves[0] if tree is None else tree.unflatten(leaves)
+    def make_state(self, module: str, name: str, like: Any, init: Jaxpr, captured: Sequence[Any]) -> Any:
+        """A new state of a program that is being recorded: `init` gives its leaves, which make a tree as `like` is."""
+        tree = State.of(like).tree
+        if not init.outvars:
+            self.write_state(module, name, like)
+        leaves = init.outvars and ops.get_state_p.bind(*captured, module=module, name=name, tree=tree,
+                                                       types=init.out_types, init=init)
+        return State(leaves, tree).value
 
     def write_state(self, module: str, name: str, value: Any) -> None:
         """Set a state, a pytree; a program that is being recorded sets its leaves."""
-        for leaf, x, tree in leaves_of(value):
-            options = {} if tree is None else {"tree": tree}
-            if context.trace is self:
-                self.set_state(x, module=module, name=name, leaf=leaf, **options)
-            else:
-                ops.set_state_p.bind(x, module=module, name=name, leaf=leaf, **options)
+        leaves, tree = State.of(value)
+        if context.trace is self:
+            self.set_state(*leaves, module=module, name=name, tree=tree)
+        else:
+            ops.set_state_p.bind(*leaves, module=module, name=name, tree=tree)
 
     def has_state(self, module: str, name: str) -> bool:
         """Whether there is such a state, made by what is being recorded, perhaps."""
-        return bool(self.state_types(module, name)[0]) or (module, name) in self.trees
-
-    def state_types(self, module: str, name: str) -> tuple[list[ArrayType], Any]:
-        """The types of the leaves of a state, and its tree: as it is, and as what is being recorded has left it."""
-        slot, tree = (module, name), self.trees.get((module, name))
-        found, traces = types_among(self.current, slot), []
-        trace: Any = context.trace
-        while trace is not self:
-            traces.append(trace)
-            trace = trace.parent
-        for trace in reversed(traces):
-            if isinstance(trace, StateView) and types_among(trace.leaves, slot):
-                found, tree = types_among(trace.leaves, slot), trace.trees.get(slot, tree)
-            for use in [use for eqn in getattr(trace, "eqns", ()) for use in uses_of(eqn)]:
-                if use.op in (ops.get_state_p, ops.set_state_p) and slot_of(use) == slot:
-                    assert use.type is not None, "a state has a value"
-                    if use.op is ops.set_state_p and use.params["leaf"] == 0:
-                        found, tree = {}, use.params.get("tree")
-                    found[use.params["leaf"]] = use.type
-        return [found[leaf] for leaf in sorted(found)], tree
+        return known_state((module, name), context.trace) is not None
 
     outside: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # modules made outside, by id
 
@@ -249,11 +236,6 @@ def as_called(scopes: list[Scope], bound: dict[int, tuple[Any, Any]]) -> Iterato
 
 memories.append(names_here)
 surroundings.append(rules_here)
-
-
-def types_among(values: dict[Leaf, Any], slot: Slot) -> dict[int, ArrayType]:
-    """The types of the leaves of a state among values."""
-    return {leaf: typeof(x) for (module, name, leaf), x in values.items() if (module, name) == slot}
 
 
 hook_stacks: list[ContextVar[tuple[Any, ...]]] = []

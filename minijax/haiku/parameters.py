@@ -169,7 +169,7 @@ def created(frame: Frame, creators: Any, context: GetterContext) -> tuple[Any, A
 
     def program() -> list[Any]:
         values.append(make())
-        return [x for x in values if is_value(x)]
+        return [x for x in pytree.leaves(values[0]) if is_value(x)]
 
     closed, captured = lift_constants(stage(program, (), context.full_name))
     return values[0], closed, captured
@@ -224,7 +224,7 @@ def get_state(name: str, shape: Sequence[int] | None = None, dtype: Any = float3
     else:
         value, program, captured = created(frame, state_creators, context)
         if program is not None and value is not DO_NOT_STORE:
-            value = frame.read_state(module, name, program, captured)
+            value = frame.make_state(module, name, value, program, captured)
         elif value is not DO_NOT_STORE:
             frame.write_state(module, name, value)
     return through(state_getters, lambda value: value, context)(value) if state_getters.get() else value

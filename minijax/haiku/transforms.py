@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from minijax import pytree
 from minijax.api.boundary import boundary
+from minijax.effects import states
 from minijax.effects.keys import PRNGSequence
-from minijax.effects.store import leaves_of
 from minijax.errors import MinijaxError, MinijaxTypeError, MinijaxValueError
 from minijax.haiku.frames import Frame
 from minijax.haiku.module import Module
@@ -66,8 +66,7 @@ def new_frame(who: str, params: Any, state: Any, rng: Any) -> Frame:
     for (module, name), value in entries("params", params):
         frame.params[module, name] = value
     for (module, name), value in entries("state", state):
-        for leaf, x, tree in leaves_of(value):
-            frame.set_state(x, module=module, name=name, leaf=leaf, tree=tree)
+        frame.keep((module, name), states.State.of(value))
     return frame
 
 
@@ -146,7 +145,7 @@ def transform_with_state(f: Callable[..., Any]) -> TransformedWithState:
         who = "apply" if state is None else "apply with state"
         frame = new_frame(who, {} if params is None else params, state, rng)
         result = called(frame, f, args, kwargs)
-        return result, nested({slot: frame.tree_of(*slot, frame.current) for slot in frame.state_names()})
+        return result, nested({slot: state.value for slot, state in frame.current.items()})
 
     return TransformedWithState(described(init, f, "rng"), described(apply, f, "params", "state", "rng"))
 

@@ -44,9 +44,9 @@ def user_source() -> Source | None:
     return None
 
 
-def at_line() -> str:
-    """' (file:line)' of the user's code, for error messages."""
-    source = user_source()
+def at_line(source: Source | None = None) -> str:
+    """' (file:line)' of the user's code that is running, or of a source that is known, for error messages."""
+    source = source or user_source()
     return f" ({source.file}:{source.line})" if source else ""
 
 

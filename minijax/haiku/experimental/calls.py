@@ -77,8 +77,8 @@ class ModuleDetails:
 def specs_of(frame: Frame) -> tuple[dict[tuple[str, str], ArraySpec], dict[tuple[str, str], ArraySpec]]:
     """The types of all parameters, and of all leaves of state, by module and name."""
     params = {slot: ArraySpec.from_array(typeof(value)) for slot, value in frame.params.items()}
-    state = {(module, name if frame.trees.get((module, name)) is None else f"{name}[{leaf}]"):
-             ArraySpec.from_array(typeof(value)) for (module, name, leaf), value in frame.current.items()}
+    state = {(module, f"{name}[{number}]" if tree.node_data() else name): ArraySpec.from_array(typeof(x))
+             for (module, name), (leaves, tree) in frame.current.items() for number, x in enumerate(leaves)}
     return params, state
 
 
