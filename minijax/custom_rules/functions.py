@@ -141,7 +141,7 @@ def surrounded(rule: Callable[..., Any]) -> Callable[..., Any]:
 
 def bind_call(op: Op, call: Call, leaves: Sequence[Any], rules: dict[str, Any]) -> Sequence[Any]:
     """Bind a function with rules; one that captures a traced value is traced, to take the value as an input."""
-    rules = {kind: surrounded(rule) if kind in ("jvp", "fwd") else rule for kind, rule in rules.items()}
+    rules = {kind: surrounded(rule) if kind in ("jvp", "fwd", "bwd") else rule for kind, rule in rules.items()}
     try:
         outs = bind_custom(op, call.function, (), leaves, name=call.name, **rules)
         if context.trace.records or any(isinstance(x, Tracer) for x in leaves) or not any(

@@ -8,7 +8,7 @@ from typing import Any
 from minijax.calls.custom import (custom_jvp_p, custom_p, custom_transpose_p, custom_vjp_linear_p, custom_vjp_p,
                                   custom_vmap_p)
 from minijax.calls.shard_map import shard_map_p
-from minijax.effects.handler import Handler, Plan, Values, current, form
+from minijax.effects.handler import Handler, Plan, Told, Values, current, form
 from minijax.effects.programs import pure, taken, types_of
 from minijax.errors import MinijaxTypeError, UnhandledEffectError
 from minijax.interpreters.evaluate import run_program
@@ -68,6 +68,7 @@ def told_less(kind: str, rule: Rule, name: str, handler: type[Handler], plan: Pl
                 f"The function {name} has a derivative rule and reads a parameter or a state that is being "
                 f"differentiated, which the rule would ignore{at_line()}. Read it outside, and pass it as argument.")
         inner = handler.inside(plan, Values(*given))
+        inner.told = Told(name, plan)
         with running(inner):
             outs, more = run(own, moving[sum(sizes):])
         emitted, carried = inner.results(plan, False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from minijax.errors import MissingRuleError
+from minijax.errors import MissingRuleError, UnhandledEffectError
 from minijax.ir.jaxpr import Jaxpr
 from minijax.ir.op import Op
 from minijax.ir.types import ArrayType
@@ -43,6 +43,17 @@ class Values(NamedTuple):
     constant: Sequence[Any]
     stepwise: Sequence[Any]
     carried: Sequence[Any]
+
+
+class Told(NamedTuple):
+    """What the handler of a function's rule is given and gives out: that of the function."""
+
+    function: str
+    plan: Plan
+
+    def gives(self, name: Any) -> bool:
+        """Whether something of this name is given out."""
+        return any([name == known for known, _ in (*self.plan.emitted, *self.plan.carried)])
 
 
 class Surroundings:
@@ -89,7 +100,7 @@ class Handler(Trace):
     `plan`, `values`, `inside`, `results` and `update`.
     """
 
-    __slots__ = ("asked",)
+    __slots__ = ("asked", "told")
     name = "handler"
     effects: ClassVar[frozenset[str]] = frozenset()
     alone: ClassVar[bool] = False  # whether programs traced elsewhere, where nobody asked for it, may not be used here
@@ -98,6 +109,20 @@ class Handler(Trace):
     def __init__(self, parent: Trace | None) -> None:
         super().__init__(parent)
         self.asked = 0  # how often somebody looked for it
+        self.told: Told | None = None  # of a handler in which a rule runs: by whom, and what, it is told
+
+    def may_change(self, name: Any, did: str) -> None:
+        """Raise `UnhandledEffectError` if a rule runs here, and what it did has no place among what it gives out."""
+        if self.told is not None and not self.told.gives(name):
+            raise self.untold(did)
+
+    def untold(self, did: str) -> UnhandledEffectError:
+        """The error of a rule that does what its function does not."""
+        assert self.told is not None, "a rule runs here"
+        return UnhandledEffectError(
+            f"A rule of the function {self.told.function} {did}{at_line()}, and the function itself does not. A rule "
+            "has what its function reads, sets and draws. Let the function do so too; or do it outside, and pass the "
+            "value as an argument.")
 
     def around(self) -> Surroundings:
         """This handler and those around it."""

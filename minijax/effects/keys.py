@@ -118,6 +118,8 @@ class KeyHandler(Handler):
 
     def sequence(self) -> PRNGSequence:
         """The sequence; raises `MissingRNGError` if there is none."""
+        if self.keys is None and self.told is not None:
+            raise self.untold("draws a random key")
         if self.keys is None:
             raise MissingRNGError(f"A random key was asked for{at_line()}, and no key was passed. "
                                   "Pass one to init or apply: f.apply(params, minijax.random.key(0), ...).")

@@ -15,7 +15,7 @@ from minijax.effects.keys import KeyHandler, PRNGSequence, sequence_of
 from minijax.effects.programs import Use, uses
 from minijax.effects.states import (STATE_OPS, Leaf, Slot, State, check_kept, check_read, lacking, read_and_set,
                                     refuse_lacking, slot_of, states_of, values_of)
-from minijax.errors import MinijaxValueError
+from minijax.errors import MinijaxError, MinijaxValueError
 from minijax.interpreters.evaluate import run_program
 from minijax.ir.jaxpr import Jaxpr
 from minijax.ir.types import ArrayType
@@ -76,6 +76,7 @@ class StoreHandler(KeyHandler):
 
     def keep(self, slot: Slot, state: State) -> None:
         """Keep a state; the first one is the initial one."""
+        self.may_change(Leaf(slot, 0, state.tree), f"sets the state '{'/'.join(slot)}'")
         self.initial.setdefault(slot, state)
         self.current[slot] = state
 
@@ -94,8 +95,10 @@ class StoreHandler(KeyHandler):
         """Keep a new parameter."""
         self.params[module, name] = value
 
-    def missing(self, module: str, name: str) -> MinijaxValueError:
+    def missing(self, module: str, name: str) -> MinijaxError:
         """The error of a parameter that `apply` was not given."""
+        if self.told is not None:
+            return self.untold(f"reads the parameter '{module}/{name}'")
         mine = sorted(own for of, own in self.params if of == module)
         known = sorted({of for of, _ in self.params})
         if mine:

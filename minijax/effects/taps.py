@@ -49,6 +49,7 @@ class Collector(Handler):
         """Take a value."""
         if name in self.taps:
             raise twice(name)
+        self.may_change(name, f"taps '{name}'")
         if self.shifts is not None:
             with current(self.parent):
                 value = shifted(name, value, self.shifts)

@@ -14,7 +14,7 @@ from minijax.calls.arguments import Arguments
 from minijax.effects import ops
 from minijax.effects.handler import Handler, Plan, Values, current, enclosing
 from minijax.effects.programs import Use, uses, uses_of
-from minijax.effects.states import (STATE_OPS, Slot, State, check_kept, check_read, found_by, lacking, read_and_set,
+from minijax.effects.states import (STATE_OPS, Leaf, Slot, State, check_kept, check_read, found_by, lacking, read_and_set,
                                     refuse_lacking, slot_of, states_of, values_of)
 from minijax.effects.store import StoreHandler
 from minijax.ir.jaxpr import Jaxpr
@@ -115,6 +115,7 @@ class InnerView(StateView):
 
     def keep(self, slot: Slot, state: State) -> None:
         """Set a state."""
+        self.may_change(Leaf(slot, 0, state.tree), f"sets the state '{'/'.join(slot)}'")
         self.states[slot] = state
 
 

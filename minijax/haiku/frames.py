@@ -191,7 +191,10 @@ class Frame(StoreHandler):
 
     def has_state(self, module: str, name: str) -> bool:
         """Whether there is such a state, made by what is being recorded, perhaps."""
-        return known_state((module, name), context.trace) is not None
+        known = known_state((module, name), context.trace) is not None
+        if self.told is not None and not known:
+            raise self.untold(f"reads the state '{module}/{name}'")
+        return known
 
     outside: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # modules made outside, by id
 
@@ -222,7 +225,11 @@ def as_called(scopes: list[Scope], bound: dict[int, tuple[Any, Any]]) -> Iterato
     """Context manager: the modules that are running are those of an earlier moment."""
     frame = enclosing(Frame)
     if frame is None:
-        yield
+        token = outside_of_frames.set(True)
+        try:
+            yield
+        finally:
+            outside_of_frames.reset(token)
         return
     before, frame.scopes = frame.scopes, [scope.copy() for scope in scopes]
     frame.bound = {**bound, **frame.bound}
@@ -234,6 +241,7 @@ def as_called(scopes: list[Scope], bound: dict[int, tuple[Any, Any]]) -> Iterato
         before[-1].counters |= made.counters
 
 
+outside_of_frames: ContextVar[bool] = ContextVar("outside_of_frames", default=False)  # of a rule that runs there
 memories.append(names_here)
 surroundings.append(rules_here)
 
@@ -276,6 +284,10 @@ def inside_transform() -> bool:
 def frame_of(who: str) -> Frame:
     """The frame that is running; raises `MinijaxValueError` outside of all."""
     frame = enclosing(Frame)
+    if frame is None and outside_of_frames.get():
+        raise MinijaxValueError(f"`hk.{who}` was called by a rule for derivatives{at_line()} which has no parameters, "
+                                "state and keys: a bwd rule never has, any other has those that its function uses. Use "
+                                "them in the function too; fwd hands them on to bwd among the residuals.")
     if frame is None:
         raise MinijaxValueError(f"`hk.{who}` must be used as part of an `hk.transform`{at_line()}. Wrap the function "
                                 "that calls it: f = hk.transform(function), then f.init and f.apply.")

@@ -25,6 +25,8 @@ def key_handler(who: str) -> KeyHandler:
     changing_frame(who)
     handler = enclosing(KeyHandler)
     assert handler is not None, "a frame is one"
+    if handler.keys is None and handler.told is not None:
+        raise handler.untold("draws a random key")
     if handler.keys is None:
         own = current_name()
         place = "the function, outside of all modules" if own == "~" else f"the module '{own}'"

@@ -140,9 +140,9 @@ def new_parameter(frame: Frame, module: str, name: str, context: GetterContext) 
         return value
     if frame.frozen:
         raise frame.missing(module, name)
-    if value is None:
-        raise MinijaxValueError(f"The initializer of the parameter '{context.full_name}' returned None{at_line()}. "
-                                "Return an array.")
+    if not is_value(value):
+        raise MinijaxValueError(f"The initializer of the parameter '{context.full_name}' returned {value!r:.100}"
+                                f"{at_line()}. Return an array.")
     if program is None:
         frame.add_parameter(module, name, value)
         return value
