@@ -59,16 +59,19 @@ class Told(NamedTuple):
 class Surroundings:
     """The handlers around, as a part of the key of a program that leans on them: one that asked for them while traced.
 
-    What a handler's `scope` says is worked out before the function is traced, for tracing may change it.
+    What a handler's `scope` says is worked out before the function is traced, for tracing may change it.  A program
+    that was tied to a handler is for this one only, whatever its scope is.
     """
 
     def __init__(self, trace: Trace | None) -> None:
-        self.asked: list[tuple[Handler, int]] = []
+        self.before: list[tuple[Handler, int, int]] = []
         while trace is not None:
             if isinstance(trace, Handler):
-                self.asked.append((trace, trace.asked))
+                self.before.append((trace, trace.asked, trace.tied))
             trace = trace.parent
-        self.alone = any([handler.alone for handler, _ in self.asked])
+        self.handlers = [handler for handler, _, _ in self.before]
+        self.alone = any([handler.alone for handler in self.handlers])
+        self.tokens = tuple([handler.token for handler in self.handlers])
         self.scopes: tuple[Any, ...] = ()
 
     def find(self, programs: dict[Any, Any], key: Any) -> Any:
@@ -76,12 +79,14 @@ class Surroundings:
         found = None if self.alone else programs.get(key)
         if found is not None:
             return found
-        self.scopes = tuple([handler.scope() for handler, _ in self.asked])
-        found = programs.get((key, self.scopes))
+        self.scopes = tuple([handler.scope() for handler in self.handlers])
+        tied = programs.get((key, self.scopes, self.tokens))
+        found = tied or programs.get((key, self.scopes))
         if found is not None:
             effects = found.jaxpr.effects
-            for handler, _ in self.asked:
+            for handler in self.handlers:
                 handler.asked += 1
+                handler.tied += tied is not None
                 if not handler.effects.isdisjoint(effects):
                     handler.met(found.jaxpr)
                     effects -= handler.effects
@@ -89,7 +94,9 @@ class Surroundings:
 
     def key(self, key: Any) -> Any:
         """The key of a program just traced: with the handlers' part if it asked for one."""
-        leans = self.alone or any([handler.asked != count for handler, count in self.asked])
+        if any([handler.tied != tied for handler, _, tied in self.before]):
+            return key, self.scopes, self.tokens
+        leans = self.alone or any([handler.asked != asked for handler, asked, _ in self.before])
         return (key, self.scopes) if leans else key
 
 
@@ -100,7 +107,7 @@ class Handler(Trace):
     `plan`, `values`, `inside`, `results` and `update`.
     """
 
-    __slots__ = ("asked", "told")
+    __slots__ = ("asked", "tied", "token", "told")
     name = "handler"
     effects: ClassVar[frozenset[str]] = frozenset()
     alone: ClassVar[bool] = False  # whether programs traced elsewhere, where nobody asked for it, may not be used here
@@ -109,6 +116,8 @@ class Handler(Trace):
     def __init__(self, parent: Trace | None) -> None:
         super().__init__(parent)
         self.asked = 0  # how often somebody looked for it
+        self.tied = 0  # how often something was used that another handler, of the same scope, may not have
+        self.token: Any = object()  # stands for it in keys
         self.told: Told | None = None  # of a handler in which a rule runs: by whom, and what, it is told
 
     def may_change(self, name: Any, did: str) -> None:

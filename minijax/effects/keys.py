@@ -107,14 +107,13 @@ def reserving(size: int) -> Iterator[None]:
 class KeyHandler(Handler):
     """Answers draws of random keys from a sequence; None is no sequence, and a draw an error."""
 
-    __slots__ = ("keys", "token")
+    __slots__ = ("keys",)
     name = "random keys"
     effects = frozenset({"rng", "initial rng"})
 
     def __init__(self, parent: Any, keys: PRNGSequence | None) -> None:
         super().__init__(parent)
         self.keys = keys
-        self.token: Any = object()
 
     def sequence(self) -> PRNGSequence:
         """The sequence; raises `MissingRNGError` if there is none."""

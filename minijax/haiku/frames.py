@@ -124,7 +124,7 @@ class Frame(StoreHandler):
 
     def scope(self) -> Any:
         """What a program traced here depends on: the names and types that it finds, and who takes part."""
-        alone = self.token if not self.frozen or Frame.outside else None  # a program of this frame alone
+        alone = None if self.frozen else self.token  # what makes parameters is a program of this frame alone
         top = self.scopes[-1]
         path = tuple([(scope.module and module_name(scope.module), scope.method) for scope in self.scopes])
         found = tuple([*[(slot, typeof(value)) for slot, value in self.params.items()],

@@ -125,7 +125,11 @@ def intercepted(run: Callable[..., Any], context: MethodContext, args: Any, kwar
 
 
 def here(plan: Any, frame: Frame) -> Any:
-    """The module made in this frame of one that was made outside."""
+    """The module made in this frame of one that was made outside; a program that uses it is for this frame alone.
+
+    Such a module may hold values of the frame, and a program found again would not make it in another frame.
+    """
+    frame.tied += 1
     found = frame.bound.get(id(plan))
     if found is None:
         args, kwargs = plan.__dict__["_made_with"]
