@@ -531,6 +531,118 @@ def test_state_read_after_it_was_set_in_one_program():
         agree((value, count, read, now, after), (jnp.ones(2), 1, expected["~"]["s"], expected, expected))
 
 
+def others():
+    """What a state of two arrays may become: other shapes and dtypes, or another structure of the same leaves."""
+    a, b = jnp.ones(2), jnp.zeros(())
+    return {"shape": {"a": jnp.ones(3), "b": b}, "dtype": {"a": a, "b": jnp.int32(1)}, "tuple": (a, b), "array": a,
+            "one leaf": [a], "more": {"a": a, "b": b, "c": a}, "none": {}, "weak": {"a": a, "b": 1.0}}
+
+
+CALLS = {"plain": lambda f: f, "jit": mj.jit, "checkpoint": mj.checkpoint, "vmap": lambda f: lambda x: mj.vmap(
+    lambda _: f(x), out_axes=None)(jnp.arange(2)), "grad": mj.grad, "grad of jit": lambda f: mj.grad(mj.jit(f)),
+    "jit of grad": lambda f: mj.jit(mj.grad(f)), "one step": lambda f: lambda x: lax.scan(
+        lambda c, _: (f(c), None), x, None, length=1)[0]}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_state_becomes_another_one(call):
+    """Where a program runs once, a state may change its shapes, dtypes and structure in it; as often as it likes."""
+    def becomes(kind):
+        def inside(x):
+            before = hk.get_state("s")
+            hk.set_state("s", others()["tuple"])
+            between = hk.get_state("s")
+            hk.set_state("s", others()[kind])
+            return x * jnp.sum(before["a"]) * jnp.sum(between[0])
+
+        return inside
+
+    def f(x):
+        hk.set_state("s", {"a": jnp.ones(2), "b": jnp.zeros(())})
+        for kind in others():
+            hk.set_state("s", {"a": jnp.ones(2), "b": jnp.zeros(())})
+            CALLS[call](becomes(kind))(x)
+            yield kind, (hk.get_state("s"), mj.jit(lambda: hk.get_state("s"))(), hk.get_current_state()["~"]["s"])
+
+    pure = hk.transform_with_state(lambda x: dict(f(x)))
+    _, state = pure.init(None, 2.0)
+    assert mj.tree.structure(state) == mj.tree.structure({"~": {"s": {"a": 0, "b": 0}}})  # the first is the initial one
+    for apply in (pure.apply, mj.jit(pure.apply)) if call != "one step" else ():
+        found, after = apply({}, state, None, 2.0)
+        for kind, wanted in others().items():
+            agree(found[kind], (wanted,) * 3)
+        agree(after["~"]["s"], others()["weak"])
+
+
+LOOPS = {"scan": lambda f: lambda x: lax.scan(lambda c, _: (f(c), None), x, None, length=2),
+         "while": lambda f: lambda x: lax.while_loop(lambda x: x < 9, f, x),
+         "cond": lambda f: lambda x: lax.cond(x > 0, f, lambda x: x, x),
+         "cond in jit": lambda f: mj.jit(lambda x: lax.cond(x > 0, f, f, x)),
+         "grad of cond": lambda f: mj.grad(lambda x: lax.cond(x > 0, f, lambda x: x, x)),
+         "scan in grad": lambda f: mj.grad(lambda x: lax.scan(lambda c, _: (f(c), None), x, None, length=2)[0])}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("kind", ["shape", "dtype", "tuple", "array", "more", "none"])
+def test_a_state_that_loops_and_branches_would_change(loop, kind):
+    def step(x):
+        before = hk.get_state("s")
+        hk.set_state("s", others()[kind])  # the line that the error names
+        return x + jnp.sum(before["a"])
+
+    def f(x):
+        hk.set_state("s", {"a": jnp.ones(2), "b": jnp.zeros(())})
+        return LOOPS[loop](step)(x)
+
+    line = step.__code__.co_firstlineno
+    with pytest.raises(errors.MinijaxTypeError, match=rf"The state '~/s' is .*test_effects.py:({line + 1}|"
+                                                      rf"{line + 2})\).*final ones before"):
+        hk.transform_with_state(f).init(None, jnp.float32(2.0))
+
+
+def test_weak_states_stay_weak_in_programs():
+    def f(x):
+        hk.set_state("n", 1.0)
+        return [read(x) for read in (lambda x: x * hk.get_state("n"), mj.jit(lambda x: x * hk.get_state("n")))]
+
+    found, after = hk.transform_with_state(f).apply({}, {}, None, jnp.ones((), jnp.bfloat16))
+    assert [y.dtype for y in found] == [jnp.bfloat16] * 2
+
+
+def test_initializers_of_trees():
+    trees = [lambda s, d: {"a": jnp.zeros(s, d), "b": (jnp.ones(s, d),)}, lambda s, d: {}, lambda s, d: None]
+    for number, init in enumerate(trees):
+        pure = hk.transform_with_state(lambda: mj.jit(lambda: hk.get_state("s", (), init=init))())
+        _, state = pure.init(None)
+        assert state == {"~": {"s": init((), jnp.float32)}}
+        assert pure.apply({}, state, None) == (state["~"]["s"], state)
+    for run in (lambda f: f(), lambda f: mj.jit(f)()):
+        with pytest.raises(errors.MinijaxValueError, match="initializer of the parameter '~/w' returned {'a'.*Return"):
+            hk.transform(lambda: run(lambda: hk.get_parameter("w", (), init=trees[0]))).init(None)
+
+
+def test_state_of_a_recorded_function_under_a_derivative():
+    """What was recorded before, and nobody has answered yet, is found by the derivative."""
+    def f(x):
+        hk.set_state("n", jnp.zeros(2))
+        hk.set_state("n", 0.0 * x)
+
+        def branch(x):
+            hk.set_state("n", hk.get_state("n") + x)
+            return x
+
+        def inside(x):
+            lax.cond(x > 0, branch, lambda x: x, x)
+            return hk.get_state("n") ** 2
+
+        return mj.grad(inside)(x)
+
+    pure = hk.transform_with_state(lambda x: (mj.jit(f)(x), hk.get_state("n")))
+    _, state = pure.init(None, 3.0)
+    for apply in (pure.apply, mj.jit(pure.apply)):
+        assert apply({}, state, None, 3.0)[0] == (6.0, 3.0)
+
+
 def test_gradients_go_through_state():
     def f(x):
         hk.set_state("s", x * x)
@@ -598,6 +710,40 @@ def test_modules_made_outside():
     assert names(pure.init(random.PRNGKey(0), 1.0)) == ["one", "two"]
 
 
+class Keeps(hk.Module):
+    """Holds its parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = hk.get_parameter("w", (), init=drawn)
+
+    def __call__(self, x):
+        return x * self.w
+
+
+def test_modules_made_outside_tie_only_what_uses_them():
+    """Programs with them are traced in each call, for they may hold its values; others are not."""
+    traced = []
+
+    def noted(name, f):
+        return mj.jit(lambda x: (traced.append(name), f(x))[1])
+
+    outside, keeps = Scale("outside"), Keeps()
+    layer, tied, holds = noted("layer", lambda x: Scale("layer")(x)), noted("tied", outside), noted("holds", keeps)
+    around = noted("around", lambda x: tied(x) + layer(x))
+    plain = noted("plain", lambda x: 2.0 * layer(x))
+    pure = hk.transform(lambda x: (outside(x), layer(x), keeps(x), holds(x), holds(x), tied(x), around(x), plain(x)))
+    params = pure.init(random.PRNGKey(0), 1.0)
+    assert names(params) == ["keeps", "layer", "layer_1", "layer_2", "outside"]
+    pure.apply(params, None, 1.0)
+    for factor in (2.0, 3.0):
+        traced.clear()
+        given = mj.tree.map(lambda w: factor * w, params)
+        a, b, c, o, k = [given[name]["w"] for name in ("layer", "layer_1", "layer_2", "outside", "keeps")]
+        np.testing.assert_allclose(pure.apply(given, None, 1.0), (o, a, k, k, k, o, o + b, 2 * c), rtol=1e-6)
+        assert traced == ["holds", "tied", "around"]
+
+
 def test_init_and_apply_are_methods():
     scale = Scale(name="mine")
     params = scale.init(random.PRNGKey(0), 2.0)
@@ -653,6 +799,101 @@ def test_shard_map_inside():
     params, state = pure.init(random.PRNGKey(0), jnp.arange(4.0))
     y, after = mj.jit(pure.apply)(params, state, None, jnp.arange(4.0))
     agree((y, after["~"]["n"]), (6.0 * params["scale"]["w"],) * 2)
+
+
+MESH = mj.make_mesh((2,), ("i",))
+
+
+def on_devices(f):
+    """A function of the halves of an array, on two devices."""
+    return mj.shard_map(f, mesh=MESH, in_specs=mj.P("i"), out_specs=mj.P("i"))
+
+
+def of_half(x):
+    """A layer of the half that a device has."""
+    w, n = hk.get_parameter("w", (2,), init=drawn), hk.get_state("n", (), init=jnp.ones)
+    hk.set_state("n", n + lax.psum(jnp.sum(jnp.sin(x * w)), "i"))
+    y = jnp.sin(x * w) * n + hk.Linear(2)(x[None])[0]
+    return y + random.uniform(hk.next_rng_key(), (2,))  # after the parameters, which are made before the devices run
+
+
+def of_both(x):
+    """The same of both halves."""
+    w, n = hk.get_parameter("w", (2,), init=drawn), hk.get_state("n", (), init=jnp.ones)
+    halves = x.reshape(2, 2)
+    hk.set_state("n", n + jnp.sum(jnp.sin(halves * w)))
+    y = jnp.sin(halves * w) * n + hk.Linear(2)(halves)
+    return jnp.ravel(y + random.uniform(hk.next_rng_key(), (2,)))
+
+
+WRAPS = {"plain": lambda f: f, "jit": mj.jit, "checkpoint": mj.checkpoint,
+         "grad": lambda f: mj.grad(lambda x: jnp.sum(f(x) ** 2)),
+         "scan": lambda f: lambda x: lax.scan(lambda c, _: (f(c), None), x, None, length=2)[0]}
+
+
+@pytest.mark.parametrize("outer,inner", [(outer, inner) for outer in WRAPS for inner in WRAPS
+                                         if "plain" in (outer, inner)])
+def test_effects_on_devices(outer, inner):
+    """Parameters, state and keys inside shard_map, with gradients through it: as without devices."""
+    def slopes(f, given):
+        pure = hk.transform_with_state(lambda x: (WRAPS[outer](f)(x), random.uniform(hk.next_rng_key())))
+
+        def total(params, x):
+            (y, u), after = pure.apply(params, given[1], random.PRNGKey(1), x)
+            return jnp.sum(y ** 2) + u, (y, u, after)
+
+        return pure, mj.value_and_grad(total, (0, 1), has_aux=True)
+
+    x = jnp.arange(4.0) / 4
+    given = slopes(of_both, None)[0].init(random.PRNGKey(0), x)
+    pure, found = slopes(on_devices(WRAPS[inner](of_half)), given)
+    agree(pure.init(random.PRNGKey(0), x), given)
+    agree(mj.jit(found)(given[0], x), found(given[0], x))
+    if inner in ("plain", "jit", "checkpoint"):
+        agree(found(given[0], x), slopes(of_both, given)[1](given[0], x))
+
+
+def test_batch_norm_across_devices():
+    """State that is first set inside shard_map, by `init`."""
+    def norm(x, axis):
+        return hk.BatchNorm(True, True, 0.9, cross_replica_axis=axis)(x, is_training=True)
+
+    whole = hk.transform_with_state(lambda x: norm(x, None))
+    halves = hk.transform_with_state(on_devices(lambda x: norm(x, "i")))
+    x = jnp.arange(8.0).reshape(4, 2) ** 2
+    given = whole.init(None, x)
+    agree(halves.init(None, x), given)
+    for apply in (halves.apply, mj.jit(halves.apply)):
+        agree(apply(*given, None, x), whole.apply(*given, None, x))
+    loss = [lambda params, x, f=f: jnp.sum(jnp.sin(f.apply(params, given[1], None, x)[0])) for f in (halves, whole)]
+    agree(*[mj.grad(f, (0, 1))(given[0], x) for f in loss])
+
+
+def test_state_and_taps_that_differ_between_devices_are_refused():
+    def first(x):
+        hk.set_state("n", jnp.sum(x))
+        return x
+
+    def later(x):
+        hk.set_state("n", hk.get_state("n", (), init=jnp.ones) + jnp.sum(x))
+        return x
+
+    for f in (first, later):
+        with pytest.raises(errors.UnhandledEffectError,
+                           match=r"the state '~/n' would differ between the devices along i \(.*\), .*lax.pmean"):
+            hk.transform_with_state(on_devices(f)).init(None, jnp.arange(4.0))
+    with pytest.raises(errors.UnhandledEffectError, match="the tap 'h' would differ between the devices along i"):
+        mj.collect(on_devices(lambda x: mj.tap("h", x)))(jnp.arange(4.0))
+    shared = mj.collect(on_devices(lambda x: x + mj.tap("h", lax.psum(x, "i"))))
+    agree(shared(jnp.arange(4.0)), (jnp.array([2.0, 5.0, 4.0, 7.0]), {"h": jnp.array([2.0, 4.0])}))
+
+    def twice(x):
+        hk.set_state("n", 1.0)
+        hk.set_state("n", 2.0)
+        return x
+
+    with pytest.raises(errors.MinijaxValueError, match="'~/n' is set for the first time inside .* or shard_map"):
+        hk.transform_with_state(on_devices(twice)).init(None, jnp.arange(4.0))
 
 
 # ---- taps ----
@@ -790,8 +1031,8 @@ def parameter_under_rule(x):
     (set_by_example, jnp.arange(3.0), r"vmap: the state '~/s' would depend on an example of the batch \(.*:\d+\), and "
      r"there is one state for all. Give the axis a name .* lax.pmean.*"),
     (drawn_in_condition, 1.0, "while_loop: random keys .*:\\d+. can neither change in the condition of a loop"),
-    (state_grows, 1.0, "The state '~/s' "),
-    (first_set_in_branch, 1.0, "'~/s' is set for the first time inside a branch of cond, or a loop that may not run")])
+    (state_grows, 1.0, r"The state '~/s' is f32\[2\] before a loop or a branch, which sets it to f32\[3\] \(.*:\d+\)"),
+    (first_set_in_branch, 1.0, "'~/s' is set for the first time inside a branch of cond, a loop that may not run, or")])
 def test_refused(function, arg, text):
     assert re.match(text, refused(function, arg, rng=random.PRNGKey(0)), re.DOTALL)
 
@@ -802,6 +1043,89 @@ def test_a_parameter_differentiated_through_a_rule_is_refused():
     assert mj.grad(pure.apply, argnums=2)(params, None, 1.0) == 1.0
     with pytest.raises(errors.MinijaxTypeError, match="has a derivative rule and reads a parameter .*Read it outside"):
         mj.grad(pure.apply)(params, None, 1.0)
+
+
+# ---- what rules of derivatives do besides ----
+
+def ruled(kind, function, rule):
+    """A function of x whose rule multiplies by rule(x)."""
+    if kind == "jvp":
+        f = mj.custom_jvp(lambda x: function(x))
+        f.defjvp(lambda primals, tangents: (function(*primals), tangents[0] * rule(*primals)))
+        return f
+    f = mj.custom_vjp(lambda x: function(x))
+    if kind == "fwd":
+        f.defvjp(lambda x: (function(x), rule(x)), lambda saved, ct: (saved * ct,))
+    else:
+        f.defvjp(lambda x: (function(x), x), lambda x, ct: (rule(x) * ct,))
+    return f
+
+
+def read(what):
+    return {"nothing": lambda x: x, "parameter": lambda x: x * hk.get_parameter("u", (), init=drawn),
+            "state": lambda x: x * hk.get_state("n", (), init=jnp.zeros),
+            "set": lambda x: (hk.set_state("n", 7.0), x)[1], "tap": lambda x: mj.tap("h", x),
+            "key": lambda x: x * random.uniform(hk.next_rng_key())}[what]
+
+
+def with_rule(kind, function, rule, wrap):
+    """A function of modules that calls one with a rule; u and n (5.0) are there."""
+    f = ruled(kind, read(function), read(rule))
+
+    def run(x):
+        hk.get_parameter("u", (), init=drawn)
+        hk.set_state("n", 5.0)
+        return wrap(f)(x) + 0.0 * hk.get_state("n")
+
+    pure = hk.transform_with_state(run)
+    given = pure.init(random.PRNGKey(0), 2.0)
+    return lambda x: pure.apply(*given, random.PRNGKey(1), x), given[0]["~"]["u"]
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, mj.jit], ids=["eager", "jit"])
+def test_a_rule_has_what_its_function_has(wrap):
+    """Or an error says so; nothing that it does is lost."""
+    did = {"parameter": "reads the parameter '~/u'", "state": "reads the state '~/n'", "key": "draws a random key",
+           "set": "sets the state '~/n'"}
+    for kind, rule in itertools.product(("jvp", "fwd", "bwd"), did):
+        for function in {"nothing", "parameter", "key"} - {rule}:
+            apply, _ = with_rule(kind, function, rule, wrap)
+            without = kind == "bwd" or function == "nothing"
+            text = "was called by a rule for derivatives" if without else f"A rule of the function <lambda> {did[rule]}"
+            with pytest.raises(errors.MinijaxError, match=rf"{text} \(.*test_effects.py:\d+\)"):
+                mj.grad(lambda x: apply(x)[0])(2.0)
+    for kind in ("jvp", "fwd"):
+        apply, u = with_rule(kind, "parameter", "parameter", wrap)
+        assert mj.grad(lambda x: apply(x)[0])(2.0) == 2.0 * u
+        apply, _ = with_rule(kind, "state", "state", wrap)
+        assert mj.grad(lambda x: apply(x)[0])(2.0) == 10.0
+        f = wrap(ruled(kind, lambda x: mj.tap("a", x), read("tap")))
+        with pytest.raises(errors.UnhandledEffectError, match="taps 'h' .*the function itself does not"):
+            mj.grad(lambda x: mj.collect(f)(x)[0])(2.0)
+
+
+@pytest.mark.parametrize("wrap", [mj.grad, lambda f: mj.grad(mj.jit(f)), lambda f: mj.jit(mj.grad(f))])
+def test_a_rule_inside_has_all(wrap):
+    """Where the derivative is taken inside, whoever answers is there, in bwd too."""
+    for kind, function in itertools.product(("jvp", "fwd", "bwd"), ("nothing", "parameter", "key")):
+        apply, u = with_rule(kind, function, "parameter", wrap)
+        np.testing.assert_allclose(apply(2.0)[0], 2.0 * u, rtol=1e-6)
+        assert with_rule(kind, function, "state", wrap)[0](2.0)[0] == 10.0
+        assert with_rule(kind, function, "set", wrap)[0](2.0)[1]["~"]["n"] == 7.0
+    with pytest.raises(errors.UnhandledEffectError, match="sets the state '~/n'.*the function itself does not"):
+        with_rule("jvp", "state", "set", wrap)[0](2.0)
+
+
+def test_taps_where_each_example_chooses():
+    """What collects is mapped with the function; else all would tap what one of them chooses."""
+    def f(x):
+        y = lax.cond(x > 1, lambda x: mj.tap("a", x * x), lambda x: x, x)
+        return lax.while_loop(lambda c: c < 3, lambda c: mj.tap("b", c + 1), y)
+
+    xs = jnp.arange(4.0)
+    agree(mj.vmap(mj.collect(f))(xs), (np.array([3.0, 3.0, 4.0, 9.0]), {"a": xs ** 2 * (xs > 1), "b": 3.0 * (xs < 2)}))
+    with pytest.raises(errors.UnhandledEffectError, match=r"the effect 'tap' .*map what answers: vmap\(collect\(f"):
+        mj.collect(mj.vmap(f))(xs)
 
 
 def test_two_taps_of_one_name():

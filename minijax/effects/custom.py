@@ -16,7 +16,7 @@ from minijax.interpreters.parallel import on_devices
 from minijax.interpreters.stage import lift_constants, stage
 from minijax.ir.jaxpr import Jaxpr
 from minijax.ir.op import Op
-from minijax.ir.types import zero
+from minijax.ir.types import ArrayType, zero
 from minijax.tracing.array import Tracer, typeof
 from minijax.tracing.context import running
 from minijax.tracing.source import at_line
@@ -100,7 +100,7 @@ def _shard_map(handler: Handler, op: Op, args: Sequence[Any], params: dict[str, 
     plan = handler.plan((jaxpr,), True)
     if plan is None:
         with current(handler):
-            handler.prepare((jaxpr,))
+            handler.prepare((jaxpr,), runs=True)
         plan = handler.plan((jaxpr,), True)
     assert plan is not None, "what the program creates has been created"
     changed = [name for name, _ in (*plan.emitted, *plan.carried)]
@@ -110,6 +110,7 @@ def _shard_map(handler: Handler, op: Op, args: Sequence[Any], params: dict[str, 
             "there is one for all. Map init and apply instead: pmap(f.apply, in_axes=...), or use shard_map.")
     with current(handler.parent), on_devices(**rest):
         program = pure(jaxpr, type(handler), plan, True)
+    check_shared(plan, program.out_types[len(jaxpr.outvars):])
     given = handler.values(plan)
     whole = [tuple([((),) * type.ndim for type in types_of(part)])
              for part in (plan.constant, plan.stepwise, plan.carried, plan.emitted)]
@@ -117,3 +118,14 @@ def _shard_map(handler: Handler, op: Op, args: Sequence[Any], params: dict[str, 
                            in_specs=(*whole[0], *whole[1], *in_specs, *whole[2]),
                            out_specs=(*out_specs, *whole[3], *whole[2]), **rest)
     return taken(handler, plan, len(jaxpr.outvars), outs)
+
+
+def check_shared(plan: Plan, types: Sequence[ArrayType]) -> None:
+    """Raise `UnhandledEffectError` for what a program on many devices gives out, if it is not the same on all."""
+    names = [*[f"the tap '{name}'" for name, _ in plan.emitted], *[str(name) for name, _ in plan.carried]]
+    for name, type in zip(names, types, strict=True):
+        if type.varying:
+            raise UnhandledEffectError(
+                f"shard_map: {name} would differ between the devices along {', '.join(sorted(map(str, type.varying)))}"
+                f"{at_line()}, and there is one for all. Reduce it first, with lax.pmean or lax.psum, or make it a "
+                "result of the function.")

@@ -195,8 +195,8 @@ class Handler(Trace):
         """Take in what a pure form gave."""
         raise NotImplementedError
 
-    def prepare(self, programs: Sequence[Jaxpr]) -> None:
-        """Create what the programs would create, without running them."""
+    def prepare(self, programs: Sequence[Jaxpr], runs: bool = False) -> None:
+        """Create what the programs would create, without running them; `runs` says that they will run, for certain."""
 
 
 forms: dict[Op, Form] = {}

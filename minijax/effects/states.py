@@ -15,8 +15,8 @@ from minijax.effects.programs import Use, uses
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.ir.jaxpr import Jaxpr
 from minijax.ir.types import ArrayType
+from minijax.ops.structural import zeros_of
 from minijax.tracing.array import typeof
-from minijax.tracing.context import context
 from minijax.tracing.source import at_line
 
 Slot = tuple[str, str]  # module and name
@@ -109,21 +109,35 @@ def read_and_set(states: Mapping[Slot, State], found: Sequence[Use]) -> tuple[An
     return leaves_of(states, read), leaves_of(states, written)
 
 
+def placeholders(first: Use, programs: Sequence[Jaxpr]) -> State | None:
+    """What a state is before programs run that set it before they read it: zeros.
+
+    `first` is the first equation about it.  None if that does not set it, for good and for certain.
+    """
+    sets = [use for program in programs for use in uses(program)
+            if use.op is ops.set_state_p and slot_of(use) == slot_of(first)]
+    certain = [eqn.params for program in programs for eqn in program.eqns if eqn.op is ops.set_state_p]
+    if sets != [first] or first.params not in certain:
+        return None
+    return State(tuple([zeros_of(t.update(varying=frozenset())) for t in first.types]), first.params["tree"])
+
+
 # ---- what is refused ----
 
-def check_read(slot: Slot, now: State, wanted: State) -> None:
-    """Raise `MinijaxTypeError` for a state that is not what a program, recorded before, reads."""
-    if not now.matches(wanted):
-        raise MinijaxTypeError(
-            f"The state '{'/'.join(slot)}' is {now} where a step of a loop reads it{at_line(context.attribution[0])}, "
-            f"and was {wanted} for the step before. Steps keep a state's structure, shapes and dtypes: give it the "
-            "final ones before the loop.")
-
-
 def check_kept(states: Mapping[Slot, State], programs: Sequence[Jaxpr]) -> None:
-    """Raise `MinijaxTypeError` for a state whose types the steps of a loop, or branches, change in the end."""
-    for program in programs:
-        last = {slot_of(use): use for use in uses(program) if use.op is ops.set_state_p}
+    """Raise `MinijaxTypeError` for a state whose form the steps of a loop, or branches, change in the end.
+
+    So has the first step, if it was run by itself, where a step does not find what it was recorded with.
+    """
+    for found in [[use for use in uses(program) if use.op in STATE_OPS] for program in programs]:
+        first = {slot_of(use): use for use in reversed(found)}
+        last = {slot_of(use): use for use in found if use.op is ops.set_state_p}
+        for slot, use in first.items():
+            if use.op is ops.get_state_p and not found_by(use).matches(states[slot].types):
+                raise MinijaxTypeError(
+                    f"The state '{'/'.join(slot)}' is {states[slot].types} where a step of a loop reads it"
+                    f"{at_line(use.source)}, and was {found_by(use)} for the step before. Steps keep a state's "
+                    "structure, shapes and dtypes: give it the final ones before the loop.")
         for slot, use in last.items():
             if not found_by(use).matches(states[slot].types):
                 refuse_change(states[slot].types, use)
@@ -144,6 +158,6 @@ def refuse_lacking(states: Mapping[Slot, State], use: Use) -> NoReturn:
         refuse_change(states[slot].types, use)
     what = "is set for the first time" if use.op is ops.set_state_p else "starts from a value computed"
     raise MinijaxValueError(
-        f"'{'/'.join(slot)}' {what} inside a branch of cond, or a loop that may not run{at_line(use.source)}, so its "
-        "initial value is not known without running it. Create it before, with get_state or get_parameter and an "
-        "initializer of its own.")
+        f"'{'/'.join(slot)}' {what} inside a branch of cond, a loop that may not run, or shard_map"
+        f"{at_line(use.source)}, so its initial value is not known without running it. Create it before, with "
+        "get_state or get_parameter and an initializer of its own.")

@@ -13,7 +13,7 @@ from minijax.effects import custom, ops  # noqa: F401  (`custom` gives ops their
 from minijax.effects.handler import Plan, Values, current
 from minijax.effects.keys import KeyHandler, PRNGSequence, sequence_of
 from minijax.effects.programs import Use, uses
-from minijax.effects.states import (STATE_OPS, Leaf, Slot, State, check_kept, check_read, lacking, read_and_set,
+from minijax.effects.states import (STATE_OPS, Leaf, Slot, State, check_kept, lacking, placeholders, read_and_set,
                                     refuse_lacking, slot_of, states_of, values_of)
 from minijax.errors import MinijaxError, MinijaxValueError
 from minijax.interpreters.evaluate import run_program
@@ -59,7 +59,6 @@ class StoreHandler(KeyHandler):
         slot = module, name
         if slot not in self.current:
             self.keep(slot, State(tuple(self.initialized("state", module, name, captured, init)), tree))
-        check_read(slot, self.current[slot].types, State(types, tree))
         return self.current[slot].leaves
 
     def set_state(self, *leaves: Any, module: str, name: str, tree: Any) -> tuple[()]:
@@ -161,17 +160,23 @@ class StoreHandler(KeyHandler):
         """Take in state and keys."""
         _, _, written, keys = parts_of(plan)
         values, left = split_list(carried, len(written))
-        self.current.update(states_of(written, values))
+        for slot, state in states_of(written, values).items():
+            self.keep(slot, state)
         super().update(plan, emitted, left)
 
-    def prepare(self, programs: Sequence[Jaxpr]) -> None:
+    def prepare(self, programs: Sequence[Jaxpr], runs: bool = False) -> None:
         """Make what the programs would make: initializers are closed, so they can run before."""
-        for use in [use for program in programs for use in uses(program) if self.lacks(use)]:
-            if not self.lacks(use):  # by now
+        for use in [use for program in programs for use in uses(program)]:
+            if not self.lacks(use):
                 continue
-            if use.op is ops.set_state_p or use.inputs:
+            if use.op is not ops.set_state_p and not use.inputs:
+                use.op.bind(**use.params)
+                continue
+            slot = slot_of(use)
+            stand_in = placeholders(use, programs) if runs and slot not in self.current else None
+            if stand_in is None:
                 refuse_lacking(self.current, use)
-            use.op.bind(**use.params)
+            self.current[slot] = stand_in  # and not the initial one: that is the first to be set
 
 
 def parts_of(plan: Plan) -> tuple[Any, Any, Any, Any]:

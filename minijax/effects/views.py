@@ -14,7 +14,7 @@ from minijax.calls.arguments import Arguments
 from minijax.effects import ops
 from minijax.effects.handler import Handler, Plan, Values, current, enclosing
 from minijax.effects.programs import Use, uses, uses_of
-from minijax.effects.states import (STATE_OPS, Leaf, Slot, State, check_kept, check_read, found_by, lacking, read_and_set,
+from minijax.effects.states import (STATE_OPS, Leaf, Slot, State, check_kept, found_by, lacking, read_and_set,
                                     refuse_lacking, slot_of, states_of, values_of)
 from minijax.effects.store import StoreHandler
 from minijax.ir.jaxpr import Jaxpr
@@ -34,16 +34,15 @@ class StateView(Handler):
 
     def scope(self) -> Any:
         """What programs read and set are their own equations."""
-        return tuple([(slot, state.types) for slot, state in self.states.items()])
+        return frozenset([(slot, state.types) for slot, state in self.states.items()])
 
     def get_state(self, *captured: Any, module: str, name: str, **params: Any) -> Sequence[Any]:
         """The leaves of a state."""
-        slot, wanted = (module, name), State(params["types"], params["tree"])
+        slot = module, name
         if slot not in self.states:
             with current(self.parent):
                 leaves = ops.get_state_p.bind(*captured, module=module, name=name, **params)
-            self.states[slot] = State(leaves, wanted.tree)
-        check_read(slot, self.states[slot].types, wanted)
+            self.states[slot] = State(leaves, params["tree"])
         return self.states[slot].leaves
 
     def set_state(self, *leaves: Any, module: str, name: str, tree: Any) -> tuple[()]:
@@ -102,7 +101,7 @@ class StateView(Handler):
         for slot, state in states_of(plan.carried, carried).items():
             self.keep(slot, state)
 
-    def prepare(self, programs: Sequence[Jaxpr]) -> None:
+    def prepare(self, programs: Sequence[Jaxpr], runs: bool = False) -> None:
         """What is not known after `plan` cannot be."""
         refuse_lacking(self.states, next(use for program in programs for use in uses(program)
                                          if use.op in STATE_OPS and lacking(self.states, use)))

@@ -123,14 +123,15 @@ class Frame(StoreHandler):
         return name if module is None else f"{module_name(module)}/{name}"
 
     def scope(self) -> Any:
-        """What a program traced here depends on: the names and types that it finds, and who takes part."""
+        """What a program traced here depends on: names and types of what it finds, in any order, and who takes part."""
         alone = None if self.frozen else self.token  # what makes parameters is a program of this frame alone
         top = self.scopes[-1]
         path = tuple([(scope.module and module_name(scope.module), scope.method) for scope in self.scopes])
-        found = tuple([*[(slot, typeof(value)) for slot, value in self.params.items()],
-                       *[(slot, state.types) for slot, state in self.current.items()]])
+        found = frozenset([(slot, typeof(value)) for slot, value in self.params.items()])
+        states = frozenset([(slot, state.types) for slot, state in self.current.items()])
         keys = None if self.keys is None else typeof(self.keys.internal_state[0])
-        return alone, path, frozenset(top.counters.items()), found, keys, tuple([stack.get() for stack in hook_stacks])
+        hooks = tuple([stack.get() for stack in hook_stacks])
+        return alone, path, frozenset(top.counters.items()), found, states, keys, hooks
 
     # ---- what there is ----
 
