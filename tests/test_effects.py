@@ -657,6 +657,26 @@ def test_gradients_go_through_state():
             assert mj.grad(lambda x: apply({}, state, None, x)[0][0])(3.0) == 108.0  # 12 x^2
 
 
+def test_what_there_is_in_a_program_that_is_recorded():
+    """Parameters and states that it makes are there; the initial value of a state that it sets is not known yet."""
+    class Counted(Scale):
+        def __call__(self, x):
+            hk.set_state("n", x)
+            y, (w,), (n,) = super().__call__(x), self.params_dict().values(), self.state_dict().values()
+            return y * w + n
+
+    def f(x):
+        return Counted()(x), hk.get_params(), hk.get_current_state()
+
+    pure = hk.transform_with_state(lambda x: (f(x), mj.jit(f)(x))[1])
+    params, state = pure.init(random.PRNGKey(0), 2.0)
+    assert names(params) == names(state) == ["counted", "counted_1"]
+    (y, *found), after = pure.apply(params, state, None, 2.0)
+    agree((y, found), (2.0 * params["counted_1"]["w"] ** 2 + 2.0, [params, state]))
+    with pytest.raises(errors.MinijaxValueError, match="state 'counted/n' is first set in a program that is being rec"):
+        hk.transform_with_state(lambda x: mj.jit(lambda x: (Counted()(x), hk.get_initial_state()))(x)).init(0, 2.0)
+
+
 # ---- keys ----
 
 def test_keys_from_elsewhere():
@@ -742,6 +762,20 @@ def test_modules_made_outside_tie_only_what_uses_them():
         a, b, c, o, k = [given[name]["w"] for name in ("layer", "layer_1", "layer_2", "outside", "keeps")]
         np.testing.assert_allclose(pure.apply(given, None, 1.0), (o, a, k, k, k, o, o + b, 2 * c), rtol=1e-6)
         assert traced == ["holds", "tied", "around"]
+
+
+def test_what_is_traced_once_more_makes_its_modules_once_more():
+    """Those made outside too: a module that comes after takes another name."""
+    outside = Scale()
+
+    def grows(x):  # the carry becomes a float, so the step is traced twice
+        return lax.scan(lambda c, _: (c + outside(x), None), 0, None, length=2)[0] * Scale()(x)
+
+    def looked_at(x):
+        return hk.eval_shape(outside, x).ndim + Scale()(x) * outside(x)
+
+    for f in (grows, looked_at):
+        assert names(hk.transform(f).init(random.PRNGKey(0), 1.0)) == ["scale", "scale_1"]
 
 
 def test_init_and_apply_are_methods():
@@ -1116,6 +1150,23 @@ def test_a_rule_inside_has_all(wrap):
         with_rule("jvp", "state", "set", wrap)[0](2.0)
 
 
+def test_a_rule_of_a_function_that_creates_is_not_forgotten():
+    """Such a function is run equation by equation: nobody knows then what its rule would have given."""
+    ruled = mj.custom_jvp(lambda x: x * hk.get_parameter("w", (), init=jnp.ones))
+    ruled.defjvp(lambda primals, tangents: (ruled(*primals), 3.0 * tangents[0]))
+
+    def f(x):
+        hk.set_state("n", mj.grad(ruled)(x) + ruled(x))
+
+    pure = hk.transform_with_state(f)
+    for init in (pure.init, mj.jit(pure.init)):
+        assert init(None, 2.0) == ({"~": {"w": 1.0}}, {"~": {"n": 5.0}})
+    apply = mj.grad(lambda x: pure.apply(*pure.init(None, 2.0), None, x)[1]["~"]["n"])
+    assert apply(2.0) == 3.0
+    with pytest.raises(errors.MinijaxTypeError, match="has rules of its own, and is differentiated where it makes a"):
+        mj.grad(lambda x: pure.init(None, x)[1]["~"]["n"])(2.0)
+
+
 def test_taps_where_each_example_chooses():
     """What collects is mapped with the function; else all would tap what one of them chooses."""
     def f(x):
@@ -1133,3 +1184,15 @@ def test_two_taps_of_one_name():
         mj.collect(lambda x: mj.tap("a", x) + mj.tap("a", x))(1.0)
     with pytest.raises(errors.MinijaxValueError, match="perturb: no shift for the tap 'a'"):
         mj.perturb(lambda x: mj.tap("a", x))({}, 1.0)
+
+
+def test_shifts_that_do_not_fit():
+    f = mj.perturb(lambda x: lax.scan(lambda c, _: (mj.tap("a", 2.0 * c), None), x, None, length=2)[0])
+    x = jnp.float32(1.0)
+    assert f({"a": np.ones(2, np.float32)}, x) == 7.0
+    assert mj.perturb(lambda x: mj.tap("a", x))({"a": 1}, jnp.bfloat16(1.0)).dtype == jnp.bfloat16
+    for shift, text in ((jnp.zeros(3), r"f32\[3\]"), (jnp.zeros(2, int), r"i32\[2\]"), ([0.0], r"\[0.0\]")):
+        with pytest.raises(errors.MinijaxTypeError, match=rf"shift of the tap 'a' is {text} .*; expected f32\[2\]"):
+            f({"a": shift}, x)
+    with pytest.raises(errors.MinijaxTypeError, match="the shifts are a dict of arrays by the names of taps, got 1.0"):
+        f(1.0)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from minijax import pytree
@@ -120,20 +119,15 @@ class CustomFunction:
                         "told of it: make it an ordinary argument and return None as its cotangent.")
 
 
-# Each says what a call's surroundings are, as a context in which its rules are to be run; None if they do not matter.
-surroundings: list[Callable[[], Callable[[], AbstractContextManager[None]] | None]] = []
-
-
 def surrounded(rule: Callable[..., Any]) -> Callable[..., Any]:
     """A rule that, whenever it is run, finds what it would find here."""
-    contexts = [context for context in [find() for find in surroundings] if context is not None]
-    if not contexts:
+    around = context.trace.around()
+    calling = around and around.calling()
+    if calling is None:
         return rule
 
     def run(*args: Any) -> Any:
-        with ExitStack() as stack:
-            for each in contexts:
-                stack.enter_context(each())
+        with calling():
             return rule(*args)
 
     return run

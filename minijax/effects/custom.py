@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from minijax.errors import MinijaxTypeError, UnhandledEffectError
 from minijax.interpreters.evaluate import run_program
 from minijax.interpreters.parallel import on_devices
 from minijax.interpreters.stage import lift_constants, stage
-from minijax.ir.jaxpr import Jaxpr
+from minijax.ir.jaxpr import Jaxpr, Var
 from minijax.ir.op import Op
 from minijax.ir.types import ArrayType, zero
 from minijax.tracing.array import Tracer, typeof
@@ -42,7 +43,9 @@ def _custom(handler: Handler, op: Op, args: Sequence[Any], params: dict[str, Any
     plan = handler.plan((function,), False)
     if plan is None:
         with current(handler):
-            return run_program(function, *args)
+            outs = run_program(function, *args)
+        return handler.pass_on(custom_jvp_p, *outs, call_jaxpr=unchanged(tuple(map(typeof, outs))), num_consts=0,
+                               name=params["name"], jvp=unruled(params["name"]))
     given, moved = handler.values(plan), {}
     consts, own = args[:num_consts], args[num_consts:]
     for kind, rule in params.items():
@@ -55,6 +58,24 @@ def _custom(handler: Handler, op: Op, args: Sequence[Any], params: dict[str, Any
     outs = handler.pass_on(op, *consts, *given.constant, *given.stepwise, *given.carried, *own, call_jaxpr=program,
                            num_consts=num_consts, name=params["name"], **moved)
     return taken(handler, plan, len(function.outvars), outs)
+
+
+@functools.cache
+def unchanged(types: tuple[ArrayType, ...]) -> Jaxpr:
+    """The program that returns what it is given."""
+    same = [Var(type) for type in types]
+    return Jaxpr((), (), same, (), same)
+
+
+@functools.cache
+def unruled(name: str) -> Rule:
+    """The rule of the results of a function that was run equation by equation, without its rules."""
+    def jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+        raise MinijaxTypeError(
+            f"The function {name} has rules of its own, and is differentiated where it makes a parameter or a state, "
+            f"or gives a state another structure{at_line()}: the rules would not be used. Do so before it is called.")
+
+    return jvp
 
 
 def told_less(kind: str, rule: Rule, name: str, handler: type[Handler], plan: Plan, count: int) -> Rule:

@@ -8,6 +8,7 @@ flow on values works; an op that holds a program with such ops it hands on with 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from minijax.errors import MissingRuleError, UnhandledEffectError
@@ -57,7 +58,9 @@ class Told(NamedTuple):
 
 
 class Surroundings:
-    """The handlers around, as a part of the key of a program that leans on them: one that asked for them while traced.
+    """The handlers around: what functions that are called here lean on.
+
+    They are a part of the key of a program that asked for them while it was traced.
 
     What a handler's `scope` says is worked out before the function is traced, for tracing may change it.  A program
     that was tied to a handler is for this one only, whatever its scope is.
@@ -99,6 +102,25 @@ class Surroundings:
         leans = self.alone or any([handler.asked != asked for handler, asked, _ in self.before])
         return (key, self.scopes) if leans else key
 
+    def remember(self) -> Callable[[], None]:
+        """What makes all as it is now, for a function that is traced once more: the first time did not count."""
+        before = [handler.remember() for handler in self.handlers]
+
+        def put_back() -> None:
+            for each in before:
+                each()
+
+        return put_back
+
+    def calling(self) -> Callable[[], AbstractContextManager[None]] | None:
+        """The context in which the rules of a function that is called here are to be run; None if any will do."""
+        for handler in self.handlers:
+            found = handler.calling()
+            if found is not None:
+                handler.asked += 1
+                return found
+        return None
+
 
 class Handler(Trace):
     """A trace that answers some effect ops.
@@ -136,6 +158,14 @@ class Handler(Trace):
     def around(self) -> Surroundings:
         """This handler and those around it."""
         return Surroundings(self)
+
+    def remember(self) -> Callable[[], None]:
+        """What makes this handler as it is now, but for the values it has."""
+        return lambda: None
+
+    def calling(self) -> Callable[[], AbstractContextManager[None]] | None:
+        """The context in which the rules of a function that is called here are to be run, whenever that is."""
+        return None
 
     def met(self, program: Jaxpr) -> None:
         """A program that was traced earlier is used here."""

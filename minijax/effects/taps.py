@@ -25,9 +25,10 @@ from minijax.effects.handler import Handler, Plan, Values, current, enclosing, h
 from minijax.effects.programs import uses
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.ir.jaxpr import Jaxpr
+from minijax.ops.conversion import convert_element_type
 from minijax.ops.elementwise import add_any
 from minijax.ops.structural import zeros_of
-from minijax.tracing.array import typeof
+from minijax.tracing.array import is_value, typeof
 from minijax.tracing.context import context, running
 from minijax.tracing.source import at_line
 
@@ -105,15 +106,17 @@ def twice(name: str) -> MinijaxValueError:
 
 
 def shift_of(name: str, type: Any, shifts: Mapping[str, Any] | None) -> Any:
-    """The shift of a tap; raises for one that is missing or does not fit."""
+    """The shift of a tap, of its type; raises for one that is missing or does not fit."""
     if shifts is None or name not in shifts:
         raise MinijaxValueError(f"perturb: no shift for the tap '{name}'{at_line()}; there are shifts for "
                                 f"{', '.join(sorted(shifts or ())) or 'none'}. Give one of type {type} for each tap: "
                                 "zeros_like of what collect(f) returns.")
-    if typeof(shifts[name]).shape != type.shape:
-        raise MinijaxTypeError(f"perturb: the shift of the tap '{name}' has type {typeof(shifts[name])}{at_line()}; "
-                               f"expected {type}, the type of what is tapped.")
-    return shifts[name]
+    shift = shifts[name]
+    found = typeof(shift) if is_value(shift) else None
+    if found is None or found.shape != type.shape or not (found.weak_type or found.dtype == type.dtype):
+        raise MinijaxTypeError(f"perturb: the shift of the tap '{name}' is {found or repr(shift)}{at_line()}; expected "
+                               f"{type}, the type of what is tapped.")
+    return shift if found.dtype == type.dtype else convert_element_type(shift, type.dtype)
 
 
 def shifted(name: str, value: Any, shifts: Mapping[str, Any]) -> Any:
@@ -180,7 +183,7 @@ def perturb(fun: Callable[..., Any]) -> Callable[..., Any]:
         fun: any function with taps.
     Returns: a function (shifts, *args) -> fun's result; `shifts` is a dict like the one of `collect`, with zeros
         or what is to be added.
-    Raises: `MinijaxValueError` for a tap without a shift, `MinijaxTypeError` for one of another shape.
+    Raises: `MinijaxValueError` for a tap without a shift, `MinijaxTypeError` for one of another shape or dtype.
 
     >>> from minijax import grad, numpy as np
     >>> def f(x):
@@ -191,7 +194,10 @@ def perturb(fun: Callable[..., Any]) -> Callable[..., Any]:
     check_callable("perturb", fun)
 
     @boundary
-    def perturbed(shifts: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    def perturbed(shifts: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(shifts, Mapping):
+            raise MinijaxTypeError(f"perturb: the shifts are a dict of arrays by the names of taps, got {shifts!r:.100}"
+                                   f"{at_line()}. Pass them first, then the function's arguments.")
         with running(Collector(context.trace, dict(shifts))):
             return fun(*args, **kwargs)
 

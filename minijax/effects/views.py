@@ -18,6 +18,7 @@ from minijax.effects.states import (STATE_OPS, Leaf, Slot, State, check_kept, fo
                                     refuse_lacking, slot_of, states_of, values_of)
 from minijax.effects.store import StoreHandler
 from minijax.ir.jaxpr import Jaxpr
+from minijax.ir.op import Op
 from minijax.tracing.context import context, running
 
 
@@ -130,6 +131,13 @@ def known_state(slot: Slot, trace: Any) -> State | None:
             return states[slot].types
         trace = trace.parent
     return None
+
+
+def recorded(trace: Any, *wanted: Op) -> dict[Slot, Use]:
+    """The last equation about each parameter or state among those that are being recorded here, by some ops."""
+    found = {} if trace is None else recorded(trace.parent, *wanted)
+    uses_here = [use for eqn in getattr(trace, "eqns", ()) for use in uses_of(eqn)]
+    return {**found, **{slot_of(use): use for use in uses_here if use.op in wanted}}
 
 
 def viewed(call: Arguments, leaves: Sequence[Any]) -> Any:

@@ -16,18 +16,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from minijax.custom_rules.functions import surroundings
 from minijax.effects import ops
 from minijax.effects.handler import enclosing
 from minijax.effects.keys import PRNGSequence
 from minijax.effects.programs import uses
-from minijax.effects.states import State
+from minijax.effects.states import STATE_OPS, State
 from minijax.effects.store import StoreHandler
-from minijax.effects.views import known_state
+from minijax.effects.views import known_state, recorded
 from minijax.errors import MinijaxValueError, UnexpectedTracerError
 from minijax.interop.runtime import trace_state
 from minijax.ir.jaxpr import Jaxpr
-from minijax.lax.carries import memories
 from minijax.tracing.array import typeof
 from minijax.tracing.context import context
 from minijax.tracing.source import at_line
@@ -133,26 +131,46 @@ class Frame(StoreHandler):
         hooks = tuple([stack.get() for stack in hook_stacks])
         return alone, path, frozenset(top.counters.items()), found, states, keys, hooks
 
+    def remember(self) -> Callable[[], None]:
+        """What makes the names taken now, and the modules made of those outside, the only ones again."""
+        before, bound = [scope.copy() for scope in self.scopes], dict(self.bound)
+
+        def put_back() -> None:
+            self.bound = dict(bound)
+            for scope, was in zip(self.scopes, before, strict=True):
+                scope.counters, scope.names = Counter(was.counters), set(was.names)
+
+        return put_back
+
+    def calling(self) -> Callable[[], contextlib.AbstractContextManager[None]]:
+        """The context in which rules of a function called here make their modules: with the names it would take."""
+        return functools.partial(as_called, [scope.copy() for scope in self.scopes], dict(self.bound))
+
     # ---- what there is ----
 
     def all_parameters(self) -> dict[tuple[str, str], Any]:
         """The parameters, (module, name) -> value, as they are read here."""
-        return {slot: self.read_parameter(*slot) for slot in self.params}
+        made = recorded(context.trace, ops.parameter_p)
+        return {slot: self.read_parameter(*slot) for slot in {**self.params, **made}}
 
     def read_parameter(self, module: str, name: str) -> Any:
         """A parameter that there is; a program that is being recorded reads it."""
-        value = self.params[module, name]
+        value = self.params.get((module, name))
         if context.trace is self:
             return value
-        return ops.parameter_p.bind(module=module, name=name, shape=typeof(value).shape, dtype=typeof(value).dtype,
-                                    init=None)[0]
+        type = recorded(context.trace, ops.parameter_p)[module, name].types[0] if value is None else typeof(value)
+        return ops.parameter_p.bind(module=module, name=name, shape=type.shape, dtype=type.dtype, init=None)[0]
 
     def all_states(self) -> dict[tuple[str, str], Any]:
         """The states, (module, name) -> tree, as they are read here."""
-        return {slot: self.read_state(*slot) for slot in self.current}
+        return {slot: self.read_state(*slot) for slot in {**self.current, **recorded(context.trace, *STATE_OPS)}}
 
     def initial_states(self) -> dict[tuple[str, str], Any]:
-        """The initial values of the states."""
+        """The initial values of the states; raises `MinijaxValueError` where one is being recorded, and not known."""
+        for slot in recorded(context.trace, *STATE_OPS):
+            if slot not in self.initial:
+                raise MinijaxValueError(f"The state '{'/'.join(slot)}' is first set in a program that is being recorded"
+                                        f"{at_line()}, so its initial value is not known. Ask outside jit and loops.")
         return {slot: state.value for slot, state in self.initial.items()}
 
     def frames(self) -> Iterator[Frame]:
@@ -200,27 +218,6 @@ class Frame(StoreHandler):
     outside: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # modules made outside, by id
 
 
-def names_here() -> Callable[[], None]:
-    """What makes the names taken now the only ones again, for a function that is traced once more."""
-    frame = enclosing(Frame)
-    if frame is None:
-        return lambda: None
-    scope = frame.scopes[-1]
-    before = scope.copy()
-
-    def put_back() -> None:
-        scope.counters, scope.names = Counter(before.counters), set(before.names)
-
-    return put_back
-
-
-def rules_here() -> Callable[[], contextlib.AbstractContextManager[None]] | None:
-    """The context in which rules of a function called here make their modules: with the names that it would take."""
-    frame = enclosing(Frame)
-    return None if frame is None else functools.partial(as_called, [scope.copy() for scope in frame.scopes],
-                                                        dict(frame.bound))
-
-
 @contextlib.contextmanager
 def as_called(scopes: list[Scope], bound: dict[int, tuple[Any, Any]]) -> Iterator[None]:
     """Context manager: the modules that are running are those of an earlier moment."""
@@ -243,8 +240,6 @@ def as_called(scopes: list[Scope], bound: dict[int, tuple[Any, Any]]) -> Iterato
 
 
 outside_of_frames: ContextVar[bool] = ContextVar("outside_of_frames", default=False)  # of a rule that runs there
-memories.append(names_here)
-surroundings.append(rules_here)
 
 
 hook_stacks: list[ContextVar[tuple[Any, ...]]] = []

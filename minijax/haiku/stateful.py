@@ -7,7 +7,6 @@ trace in the function around.
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -106,10 +105,8 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     >>> hk.transform(f).init(0, np.ones((1, 2)))
     {}
     """
-    frame = frame_of("eval_shape")
-    before = [(Counter(scope.counters), set(scope.names)) for scope in frame.scopes]
+    put_back = frame_of("eval_shape").remember()
     try:
         return api.eval_shape(fun, *args, **kwargs)
     finally:
-        for scope, (counters, names) in zip(frame.scopes, before, strict=True):
-            scope.counters, scope.names = counters, names
+        put_back()

@@ -25,6 +25,7 @@ from minijax.ops.conversion import convert_element_type
 from minijax.ops.families import at_line
 from minijax.ops.parallel import vary
 from minijax.tracing.array import typeof
+from minijax.tracing.context import context
 
 Types = tuple[ArrayType, ...]
 
@@ -181,18 +182,10 @@ def placed(jaxpr: Jaxpr, places: tuple[int, ...], types: Types) -> Jaxpr:
 
 # ---- carries ----
 
-memories: list[Callable[[], Callable[[], None]]] = []  # each remembers something, and returns what puts it back
-
-
 def remembered() -> Callable[[], None]:
     """What makes all as it is now, for a body that is traced once more: the first time did not count."""
-    before = [remember() for remember in memories]
-
-    def put_back() -> None:
-        for each in before:
-            each()
-
-    return put_back
+    around = context.trace.around()
+    return around.remember() if around else lambda: None  # type: ignore[no-any-return]
 
 
 def settled(who: str, body: Callable[..., Any], types: Types, trace: Callable[[Types], tuple[Any, Types]],
