@@ -677,6 +677,28 @@ def test_what_there_is_in_a_program_that_is_recorded():
         hk.transform_with_state(lambda x: mj.jit(lambda x: (Counted()(x), hk.get_initial_state()))(x)).init(0, 2.0)
 
 
+@pytest.mark.parametrize("wrap", [lambda f: f, mj.jit])
+def test_a_function_in_a_function_has_states_of_its_own(wrap):
+    def counts(x):
+        n = hk.get_state("n", (), init=jnp.zeros) + x
+        hk.set_state("n", n)
+        return n * hk.get_parameter("w", (), init=jnp.ones), hk.get_params(), hk.get_current_state()
+
+    inner = hk.transform_with_state(lambda x: (wrap(counts)(x), mj.grad(lambda x: wrap(counts)(x)[0])(x)))
+
+    def outside(x):
+        hk.set_state("n", 5.0)
+        hk.get_parameter("v", (), init=jnp.ones)
+        given = inner.init(None, x)
+        return given, inner.apply(*given, None, x), hk.get_state("n")
+
+    own = {"~": {"w": 1.0}}, {"~": {"n": 0.0}}
+    pure = hk.transform_with_state(lambda x: wrap(outside)(x))
+    found, after = pure.apply({"~": {"v": 1.0}}, {"~": {"n": 0.0}}, None, 2.0)
+    assert after == {"~": {"n": 5.0}}
+    agree(found, (own, (((2.0, own[0], {"~": {"n": 2.0}}), 1.0), {"~": {"n": 4.0}}), 5.0))
+
+
 # ---- keys ----
 
 def test_keys_from_elsewhere():

@@ -47,20 +47,18 @@ class Values(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What the handler of a function's rule is given and gives out: that of the function."""
+    """What a handler has in which a function's rule runs: what the function reads, sets and draws, by its plan."""
 
     function: str
     plan: Plan
 
     def gives(self, name: Any) -> bool:
-        """Whether something of this name is given out."""
+        """Whether something of this name comes out."""
         return any([name == known for known, _ in (*self.plan.emitted, *self.plan.carried)])
 
 
 class Surroundings:
-    """The handlers around: what functions that are called here lean on.
-
-    They are a part of the key of a program that asked for them while it was traced.
+    """The handlers around, innermost first.  They are a part of the key of a program that asked for them while traced.
 
     What a handler's `scope` says is worked out before the function is traced, for tracing may change it.  A program
     that was tied to a handler is for this one only, whatever its scope is.
@@ -140,7 +138,7 @@ class Handler(Trace):
         self.asked = 0  # how often somebody looked for it
         self.tied = 0  # how often something was used that another handler, of the same scope, may not have
         self.token: Any = object()  # stands for it in keys
-        self.told: Told | None = None  # of a handler in which a rule runs: by whom, and what, it is told
+        self.told: Told | None = None  # if a rule runs here
 
     def may_change(self, name: Any, did: str) -> None:
         """Raise `UnhandledEffectError` if a rule runs here, and what it did has no place among what it gives out."""

@@ -121,21 +121,22 @@ class InnerView(StateView):
 
 def known_state(slot: Slot, trace: Any) -> State | None:
     """The types of a state as all has left it that runs in a trace, recorded or not; None if there is none."""
-    while trace is not None:
+    while trace is not None and not isinstance(trace, StoreHandler):
         for eqn in reversed(getattr(trace, "eqns", ())):
             found = [use for use in uses_of(eqn) if use.op in STATE_OPS and slot_of(use) == slot]
             if found:
                 return found_by(found[-1])
-        states = trace.states if isinstance(trace, StateView) else getattr(trace, "current", {})
-        if slot in states:
-            return states[slot].types
+        if isinstance(trace, StateView) and slot in trace.states:
+            return trace.states[slot].types
         trace = trace.parent
-    return None
+    return trace.current[slot].types if trace is not None and slot in trace.current else None
 
 
 def recorded(trace: Any, *wanted: Op) -> dict[Slot, Use]:
-    """The last equation about each parameter or state among those that are being recorded here, by some ops."""
-    found = {} if trace is None else recorded(trace.parent, *wanted)
+    """The last equation by some ops about each parameter or state, in what a trace and those around it record."""
+    if trace is None or isinstance(trace, StoreHandler):
+        return {}
+    found = recorded(trace.parent, *wanted)
     uses_here = [use for eqn in getattr(trace, "eqns", ()) for use in uses_of(eqn)]
     return {**found, **{slot_of(use): use for use in uses_here if use.op in wanted}}
 
