@@ -1197,7 +1197,7 @@ def test_taps_where_each_example_chooses():
 
     xs = jnp.arange(4.0)
     agree(mj.vmap(mj.collect(f))(xs), (np.array([3.0, 3.0, 4.0, 9.0]), {"a": xs ** 2 * (xs > 1), "b": 3.0 * (xs < 2)}))
-    with pytest.raises(errors.UnhandledEffectError, match=r"the effect 'tap' .*map what answers: vmap\(collect\(f"):
+    with pytest.raises(errors.UnhandledEffectError, match=r"the effect 'tap' .*map the handler: vmap\(collect\(f"):
         mj.collect(mj.vmap(f))(xs)
 
 

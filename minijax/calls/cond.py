@@ -123,8 +123,8 @@ def refuse_effects(name: str, programs: Sequence[Jaxpr]) -> None:
     """Raise `UnhandledEffectError` for programs that would act where no example asked them to."""
     for effect in sorted(set().union(*[program.effects for program in programs]) - harmless):
         raise UnhandledEffectError(f"{name}: under vmap with a batched predicate every example runs everything, so the "
-                                   f"effect '{effect}'{at_line()} would happen where it should not. Leave it out; use "
-                                   "a predicate without batch axis; or map what answers: vmap(collect(f)), vmap(apply).")
+                                   f"effect '{effect}'{at_line()} would happen where it should not. Leave it out, use "
+                                   "a predicate without batch axis, or map the handler: vmap(collect(f)), vmap(apply).")
 
 
 def _dce(used: Mask, live: Callable[..., tuple[Jaxpr, Mask]], *, branches: Branches) -> Any:

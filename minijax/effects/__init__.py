@@ -5,6 +5,7 @@
     programs.py   programs made pure, one form for each op that holds programs
     custom.py     forms of custom rules, and of programs on many devices
     keys.py       sequences of random keys and their handler
+    states.py     states, trees of values, and what a plan has of them
     store.py      the handler of modules: parameters, state, keys
     views.py      state under a derivative
     taps.py       tap, collect, perturb
