@@ -24,7 +24,7 @@ from minijax.effects.states import STATE_OPS, State
 from minijax.effects.store import StoreHandler
 from minijax.effects.views import known_state, recorded
 from minijax.errors import MinijaxValueError, UnexpectedTracerError
-from minijax.interop.runtime import trace_state
+from minijax.interop.traces import trace_state
 from minijax.ir.jaxpr import Jaxpr
 from minijax.tracing.array import typeof
 from minijax.tracing.context import context

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.extend
 
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
@@ -28,8 +27,3 @@ def abstract(x: Any) -> Any:
         dtype = jax.random.key(0).dtype if dtypes.is_key(x.dtype) else x.dtype
         return jax.ShapeDtypeStruct(x.shape, dtype, weak_type=x.weak_type, sharding=getattr(x, "sharding", None))
     return x
-
-
-def trace_state() -> Any:
-    """What tells whether JAX is tracing, and where: the same inside one of its traces, another in the next."""
-    return jax.extend.core.get_opaque_trace_state(convention="minijax")
