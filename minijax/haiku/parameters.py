@@ -188,9 +188,11 @@ def check(value: Any, context: GetterContext) -> None:
             f"'{context.full_name}' with retrieved shape {found.shape} does not match shape={wanted} "
             f"dtype={context.original_dtype}{at_line()}. {fix}")
     if dtypes.is_inexact(found.dtype) != dtypes.is_inexact(context.original_dtype):
+        fix = ("The initializer is given the dtype: return an array of it." if running_init() else
+               f"Convert the parameter: params['{context.module_name}']['{context.name}'].astype(...).")
         raise MinijaxTypeError(
             f"'{context.full_name}' with retrieved dtype {found.dtype} does not match dtype={context.original_dtype}"
-            f"{at_line()}. Convert the parameter: params['{context.module_name}']['{context.name}'].astype(...).")
+            f"{at_line()}. {fix}")
 
 
 def get_state(name: str, shape: Sequence[int] | None = None, dtype: Any = float32,
