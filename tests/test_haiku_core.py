@@ -229,7 +229,9 @@ def batches(k, x):
     shared = k.hk.vmap(noisy, split_rng=False)(x)
     split = k.hk.vmap(noisy, split_rng=True)(x)
     axes = k.hk.vmap(lambda x, y: noisy(x) + y, in_axes=(0, None), out_axes=0, split_rng=True)(x, 1.0)
-    return shared, split, axes, k.hk.next_rng_key()
+    parts = {"rows": k.np.stack([x, x, x]), "all": x}
+    inner = k.hk.vmap(lambda p: noisy(p["rows"]) + p["all"], ({"rows": -2, "all": None},), split_rng=True)(parts)
+    return shared, split, axes, inner, k.hk.next_rng_key()
 
 
 def shapes_only(k, x):
@@ -383,9 +385,12 @@ def test_dataclass_modules():
         f = k.hk.transform(lambda x: Prepared(2)(Data(2)(x)) + Data(2, 3.0, name="named")(x))
         x = k.np.array([0.5, 2.0])
         params = f.init(k.key(0), x)
+        shown.append(k.hk.transform(lambda: (repr(Data(2)), repr(Prepared(3, name="p")))).apply({}, None))
         return params, f.apply(params, None, x)
 
+    shown = []
     same(*[made(k) for k in KITS])
+    assert shown[0] == shown[1] == ("Data(size=2)", "Prepared(size=3, name='p')")
 
 
 def test_modules_through_inheritance_and_abstract_bases():
@@ -481,6 +486,8 @@ FOREIGN = "was called inside one of JAX's own transforms" + LINE + ".*Use minija
      ". Pass the params that init made"),
     (given(jnp.ones(2, int)), "'layer/w' with retrieved dtype int32 does not match dtype=float32" + LINE +
      r". Convert the parameter: params\['layer'\]\['w'\].astype"),
+    (made(lambda: hk.get_parameter("w", (), int, lambda s, d: 1.0)), "'~/w' with retrieved dtype .* is given the"),
+    (made(lambda x: hk.vmap(lambda x: x, 2, split_rng=True)(x), X), "vmap of <lambda>: argument x .* no axis 2 to"),
     (given("text"), r"params\['layer'\]\['w'\] is 'text' of type str" + LINE),
     (applied(lambda x: Layer()(x), {}, X), "Unable to retrieve parameter 'w' for module 'layer'" + LINE +
      ".*They are empty. All parameters must be created as part of `init`"),
