@@ -293,6 +293,64 @@ def test_keys_reserved_in_a_program_that_is_kept():
     same(ours, found)
 
 
+def counting(k):
+    """A function with nothing but state, transformed."""
+    def count():
+        k.hk.set_state("n", k.hk.get_state("n", (), init=k.np.zeros) + 1)
+
+    return k.hk.transform_with_state(count)
+
+
+def lifted_twice(k, **options):
+    """Parameters of two lifted functions in one place."""
+    inner = k.hk.transform(lambda: k.hk.get_parameter("w", (), init=k.np.ones))
+    for _ in range(2):
+        k.hk.transparent_lift(inner.init, **options)(None)
+
+
+def state_lifted_twice(k, **options):
+    """State of two lifted functions in one place."""
+    for _ in range(2):
+        find, updater = k.hk.transparent_lift_with_state(counting(k).init, **options)
+        find(None)
+        updater.ignore_update()
+
+
+def updated_never(k):
+    k.hk.lift_with_state(counting(k).init)
+
+
+def updated_twice(k):
+    _, updater = k.hk.lift_with_state(counting(k).init)
+    updater.ignore_update()
+    updater.update({})
+
+
+def updated_elsewhere(k):
+    _, updater = k.hk.lift_with_state(counting(k).init)
+    k.hk.transform(lambda: updater.update({})).init(None)
+
+
+def lifted_with_its_state(k):
+    k.hk.lift(counting(k).init)(None)
+
+
+@pytest.mark.parametrize("function,text", [
+    (lifted_twice, "Key '~' already exists in the destination params"), (updated_twice, "must only be used once"),
+    (state_lifted_twice, "Key '~' already exists in the destination "), (updated_never, "must be used"),
+    (updated_elsewhere, "used within the same call to init/apply"), (lifted_with_its_state, "For stateful lifted")])
+def test_lifting_that_is_refused(function, text):
+    for k, error in zip(KITS, (errors.MinijaxValueError, ValueError), strict=True):
+        with pytest.raises(error, match=text):
+            k.hk.transform_with_state(lambda k=k: function(k)).init(None)
+
+
+def test_what_is_lifted_may_be_there_if_asked():
+    for k in KITS:
+        for function in (lifted_twice, state_lifted_twice):
+            k.hk.transform_with_state(lambda k=k, function=function: function(k, allow_reuse=True)).init(None)
+
+
 def test_multi_transform():
     def made(k):
         def f():
