@@ -572,6 +572,8 @@ FOREIGN = "was called inside one of JAX's own transforms" + LINE + ".*Use minija
     (made(lambda x: jax.jit(lambda x: hk.set_state("s", x))(1.0), X), "`hk.set_state` " + FOREIGN),
     (made(lambda: hk.get_parameter("w", ())), "Initializer must be specified: there is no value for '~/w' yet" + LINE),
     (made(lambda: hk.get_parameter("w", (), init=lambda s, d: None)), "The initializer of the parameter '~/w' "),
+    (made(lambda: hk.get_parameter("w", (), init=1.5)), "The initializer of '~/w' is 1.5" + LINE + ".*Constant"),
+    (made(lambda: hk.get_parameter("w", 3, init=jnp.ones)), "get_parameter: the shape of '~/w' is 3" + LINE),
     (made(lambda: hk.get_parameter("w", (), init=lambda s, d: X)), r"'~/w' with retrieved shape .* is given the"),
     (applied(lambda: hk.get_state("n"), {}), "No value for 'n' in '~', perhaps set an init function.*" + LINE),
     (lambda: hk.transform(3), "hk.transform: expected a function, got 3"),

@@ -176,6 +176,7 @@ MISTAKES = {
     "axis of a batch": (lambda hk: hk.BatchNorm(True, True, 0.9, axis=[0, 4])(images, True), "`axis` names axis 4"),
     "groups of channels": (lambda hk: hk.GroupNorm(3)(images), "must be divisible by the number of groups",
                            "channels=8, groups=3", "(4, 5, 6, 8)"),
+    "no groups": (lambda hk: hk.GroupNorm(0)(images), "channels=8, groups=0"),
     "vectors in groups": (lambda hk: hk.GroupNorm(1)(images[0, 0, 0]), "a batch axis and channels, got shape (8,)"),
     "groups of replicas": (lambda hk: hk.BatchNorm(True, True, 0.9, cross_replica_axis_index_groups=[[0]]),
                            "no `cross_replica_axis` is given", "pmap"),
