@@ -1,6 +1,8 @@
 """The core of `minijax.haiku` against dm-haiku: names, hooks, lifting, keys; functions written for either library."""
 
+import copy
 import dataclasses
+import pickle
 import re
 import types
 
@@ -449,6 +451,18 @@ def test_dataclass_modules():
     shown = []
     same(*[made(k) for k in KITS])
     assert shown[0] == shown[1] == ("Data(size=2)", "Prepared(size=3, name='p')")
+
+
+def test_copies_of_modules_made_outside_are_modules_of_their_own():
+    layer = hk.Linear(2, w_init=jnp.ones)
+    layer.note = "kept"
+    twice = hk.Sequential([layer, layer])
+    deep, shallow, again = copy.deepcopy(twice), copy.copy(layer), pickle.loads(pickle.dumps(layer))
+    assert shallow.note == again.note == "kept" and repr(again) == repr(layer)
+    pure = hk.transform(lambda x: again(shallow(twice(deep(layer(x))))))
+    params = pure.init(None, X)
+    assert list(params) == ["linear", "sequential/linear", "linear_1", "linear_2"]
+    np.testing.assert_array_equal(pure.apply(params, None, X), [2.0 ** 6 * X.sum()] * 2)
 
 
 def test_modules_through_inheritance_and_abstract_bases():

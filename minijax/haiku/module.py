@@ -139,6 +139,11 @@ def here(plan: Any, frame: Frame) -> Any:
     return found[1]
 
 
+def made_again(cls: type[Module], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Module:
+    """A copy of a module made outside: a plan of its own."""
+    return cls(*args, **kwargs)
+
+
 def transparent(method: M) -> M:
     """Decorate a method that is no scope of its own: what it makes is named as if its caller made it.
 
@@ -214,6 +219,12 @@ class Module(metaclass=ModuleMetaclass):
             raise AttributeError(f"'{type(self).__name__}' was made outside of hk.transform, so it has no attribute "
                                  f"'{name}' yet: its constructor runs where the module is first used{at_line()}.")
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if id(self) in Frame.outside:
+            others = {name: value for name, value in self.__dict__.items() if name != "_made_with"}
+            return made_again, (type(self), *self.__dict__["_made_with"]), others or None
+        return super().__reduce_ex__(protocol)
 
     @transparent
     def params_dict(self) -> dict[str, Any]:
