@@ -318,6 +318,11 @@ def state_lifted_twice(k, **options):
         updater.ignore_update()
 
 
+def lifted_with_a_module_from_outside(k):
+    layer = k.hk.Linear(1, w_init=k.np.ones)
+    k.hk.transparent_lift(k.hk.transform(lambda: layer(k.np.ones((1, 1)))).init)(None)
+
+
 def updated_never(k):
     k.hk.lift_with_state(counting(k).init)
 
@@ -340,6 +345,7 @@ def lifted_with_its_state(k):
 @pytest.mark.parametrize("function,text", [
     (lifted_twice, "Key '~' already exists in the destination params"), (updated_twice, "must only be used once"),
     (state_lifted_twice, "Key '~' already exists in the destination "), (updated_never, "must be used"),
+    (lifted_with_a_module_from_outside, "module.* outside of .*hk.transparent_lift"),
     (updated_elsewhere, "used within the same call to init/apply"), (lifted_with_its_state, "For stateful lifted")])
 def test_lifting_that_is_refused(function, text):
     for k, error in zip(KITS, (errors.MinijaxValueError, ValueError), strict=True):

@@ -124,7 +124,7 @@ def lift(init_fn: Init, *, allow_reuse: bool = False, name: str = "lifted") -> I
 
     Args:
         init_fn: a function (*args) -> params, as `hk.transform(f).init`, perhaps under vmap.
-        allow_reuse: whether parameters may exist already.  name: the module name they are under.
+        allow_reuse: whether there may be modules of these names already.  name: the module name they are under.
     Returns: a function (*args) -> params: in `init` it calls `init_fn`, in `apply` it finds what was made.
     Raises: `MinijaxValueError` outside of a transform and for parameters that exist; `NonEmptyStateError` if
         `init_fn` returns state.
