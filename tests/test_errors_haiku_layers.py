@@ -43,6 +43,7 @@ MISTAKES = {
     "Conv layout": (lambda: hk.Conv2D(2, 3, data_format="HWC"), "'HWC'", "'NHWC'"),
     "Conv groups": (lambda: hk.Conv2D(4, 3, feature_group_count=2)(X), "Conv2D 'conv2_d'", "3 input channels",
                     "feature_group_count=2"),
+    "Conv no groups": (lambda: hk.Conv2D(4, 3, feature_group_count=0)(X), "feature_group_count=0", "1 cuts nothing"),
     "Conv mask": (lambda: hk.Conv2D(2, 3, mask=np.ones((3, 3)), **ONES)(X), "Conv2D 'conv2_d'", "(3, 3)",
                   "(3, 3, 3, 2)"),
     "Transpose rank": (lambda: hk.Conv2DTranspose(2, 3)(X[0, 0]), "Conv2DTranspose 'conv2_d_transpose'", "(5, 3)"),

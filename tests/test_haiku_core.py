@@ -1,6 +1,8 @@
 """The core of `minijax.haiku` against dm-haiku: names, hooks, lifting, keys; functions written for either library."""
 
+import copy
 import dataclasses
+import pickle
 import re
 import types
 
@@ -229,7 +231,9 @@ def batches(k, x):
     shared = k.hk.vmap(noisy, split_rng=False)(x)
     split = k.hk.vmap(noisy, split_rng=True)(x)
     axes = k.hk.vmap(lambda x, y: noisy(x) + y, in_axes=(0, None), out_axes=0, split_rng=True)(x, 1.0)
-    return shared, split, axes, k.hk.next_rng_key()
+    parts = {"rows": k.np.stack([x, x, x]), "all": x}
+    inner = k.hk.vmap(lambda p: noisy(p["rows"]) + p["all"], ({"rows": -2, "all": None},), split_rng=True)(parts)
+    return shared, split, axes, inner, k.hk.next_rng_key()
 
 
 def shapes_only(k, x):
@@ -289,6 +293,70 @@ def test_keys_reserved_in_a_program_that_is_kept():
         if jit:
             ours = found
     same(ours, found)
+
+
+def counting(k):
+    """A function with nothing but state, transformed."""
+    def count():
+        k.hk.set_state("n", k.hk.get_state("n", (), init=k.np.zeros) + 1)
+
+    return k.hk.transform_with_state(count)
+
+
+def lifted_twice(k, **options):
+    """Parameters of two lifted functions in one place."""
+    inner = k.hk.transform(lambda: k.hk.get_parameter("w", (), init=k.np.ones))
+    for _ in range(2):
+        k.hk.transparent_lift(inner.init, **options)(None)
+
+
+def state_lifted_twice(k, **options):
+    """State of two lifted functions in one place."""
+    for _ in range(2):
+        find, updater = k.hk.transparent_lift_with_state(counting(k).init, **options)
+        find(None)
+        updater.ignore_update()
+
+
+def lifted_with_a_module_from_outside(k):
+    layer = k.hk.Linear(1, w_init=k.np.ones)
+    k.hk.transparent_lift(k.hk.transform(lambda: layer(k.np.ones((1, 1)))).init)(None)
+
+
+def updated_never(k):
+    k.hk.lift_with_state(counting(k).init)
+
+
+def updated_twice(k):
+    _, updater = k.hk.lift_with_state(counting(k).init)
+    updater.ignore_update()
+    updater.update({})
+
+
+def updated_elsewhere(k):
+    _, updater = k.hk.lift_with_state(counting(k).init)
+    k.hk.transform(lambda: updater.update({})).init(None)
+
+
+def lifted_with_its_state(k):
+    k.hk.lift(counting(k).init)(None)
+
+
+@pytest.mark.parametrize("function,text", [
+    (lifted_twice, "Key '~' already exists in the destination params"), (updated_twice, "must only be used once"),
+    (state_lifted_twice, "Key '~' already exists in the destination "), (updated_never, "must be used"),
+    (lifted_with_a_module_from_outside, "module.* outside of .*hk.transparent_lift"),
+    (updated_elsewhere, "used within the same call to init/apply"), (lifted_with_its_state, "For stateful lifted")])
+def test_lifting_that_is_refused(function, text):
+    for k, error in zip(KITS, (errors.MinijaxValueError, ValueError), strict=True):
+        with pytest.raises(error, match=text):
+            k.hk.transform_with_state(lambda k=k: function(k)).init(None)
+
+
+def test_what_is_lifted_may_be_there_if_asked():
+    for k in KITS:
+        for function in (lifted_twice, state_lifted_twice):
+            k.hk.transform_with_state(lambda k=k, function=function: function(k, allow_reuse=True)).init(None)
 
 
 def test_multi_transform():
@@ -383,9 +451,24 @@ def test_dataclass_modules():
         f = k.hk.transform(lambda x: Prepared(2)(Data(2)(x)) + Data(2, 3.0, name="named")(x))
         x = k.np.array([0.5, 2.0])
         params = f.init(k.key(0), x)
+        shown.append(k.hk.transform(lambda: (repr(Data(2)), repr(Prepared(3, name="p")))).apply({}, None))
         return params, f.apply(params, None, x)
 
+    shown = []
     same(*[made(k) for k in KITS])
+    assert shown[0] == shown[1] == ("Data(size=2)", "Prepared(size=3, name='p')")
+
+
+def test_copies_of_modules_made_outside_are_modules_of_their_own():
+    layer = hk.Linear(2, w_init=jnp.ones)
+    layer.note = "kept"
+    twice = hk.Sequential([layer, layer])
+    deep, shallow, again = copy.deepcopy(twice), copy.copy(layer), pickle.loads(pickle.dumps(layer))
+    assert shallow.note == again.note == "kept" and repr(again) == repr(layer)
+    pure = hk.transform(lambda x: again(shallow(twice(deep(layer(x))))))
+    params = pure.init(None, X)
+    assert list(params) == ["linear", "sequential/linear", "linear_1", "linear_2"]
+    np.testing.assert_array_equal(pure.apply(params, None, X), [2.0 ** 6 * X.sum()] * 2)
 
 
 def test_modules_through_inheritance_and_abstract_bases():
@@ -481,6 +564,8 @@ FOREIGN = "was called inside one of JAX's own transforms" + LINE + ".*Use minija
      ". Pass the params that init made"),
     (given(jnp.ones(2, int)), "'layer/w' with retrieved dtype int32 does not match dtype=float32" + LINE +
      r". Convert the parameter: params\['layer'\]\['w'\].astype"),
+    (made(lambda: hk.get_parameter("w", (), int, lambda s, d: 1.0)), "'~/w' with retrieved dtype .* is given the"),
+    (made(lambda x: hk.vmap(lambda x: x, 2, split_rng=True)(x), X), "vmap of <lambda>: argument x .* no axis 2 to"),
     (given("text"), r"params\['layer'\]\['w'\] is 'text' of type str" + LINE),
     (applied(lambda x: Layer()(x), {}, X), "Unable to retrieve parameter 'w' for module 'layer'" + LINE +
      ".*They are empty. All parameters must be created as part of `init`"),
@@ -507,6 +592,8 @@ FOREIGN = "was called inside one of JAX's own transforms" + LINE + ".*Use minija
     (made(lambda x: jax.jit(lambda x: hk.set_state("s", x))(1.0), X), "`hk.set_state` " + FOREIGN),
     (made(lambda: hk.get_parameter("w", ())), "Initializer must be specified: there is no value for '~/w' yet" + LINE),
     (made(lambda: hk.get_parameter("w", (), init=lambda s, d: None)), "The initializer of the parameter '~/w' "),
+    (made(lambda: hk.get_parameter("w", (), init=1.5)), "The initializer of '~/w' is 1.5" + LINE + ".*Constant"),
+    (made(lambda: hk.get_parameter("w", 3, init=jnp.ones)), "get_parameter: the shape of '~/w' is 3" + LINE),
     (made(lambda: hk.get_parameter("w", (), init=lambda s, d: X)), r"'~/w' with retrieved shape .* is given the"),
     (applied(lambda: hk.get_state("n"), {}), "No value for 'n' in '~', perhaps set an init function.*" + LINE),
     (lambda: hk.transform(3), "hk.transform: expected a function, got 3"),

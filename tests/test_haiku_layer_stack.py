@@ -161,6 +161,9 @@ def test_what_layers_must_not_be():
         run(parameter, 1.0, transparent=True, transparency_map=Same())
     with pytest.raises(errors.MinijaxTypeError, match=r"per-layer input \[0\] has shape \(2,\).*expected 3 entries"):
         run(lambda x, y: (x, y), 1.0, jnp.ones(2), with_per_layer_inputs=True)
+    for results, count in ((jnp.ones((2, 2)), "1 result"), ((1.0, 2.0, 3.0), "3 results")):
+        with pytest.raises(errors.MinijaxTypeError, match=rf"takes 2 arguments and returned {count} \(.*a tuple of 2"):
+            run(lambda x, y, results=results: results, jnp.ones((2, 2)), 1.0)
     with pytest.raises(errors.MinijaxError, match="carry"):
         run(lambda x: (x, x), 1.0)
     with pytest.raises(errors.MinijaxValueError, match="must be used as part of an `hk.transform`"):

@@ -70,6 +70,9 @@ GROUPS = {
         "Sequential of nothing": (lambda hk: hk.Sequential([]), (2,)),
         "Embed": (lambda hk: hk.Embed(6, 4), IDS),
         "Embed one hot": (lambda hk: hk.Embed(6, 4, lookup_style="one_hot", w_init=known(hk)["w_init"]), IDS),
+        "Embed out of range": (lambda hk: lambda ids: [
+            hk.Embed(6, 4, None, known(hk)["w_init"], style)(ids) for style in ("array_index", "one_hot")],
+            np.array([5, 6, -1, -7])),
         "Embed matrix": (lambda hk: hk.Embed(embedding_matrix=array("matrix", (6, 4))), IDS),
         "Embed style of call": (lambda hk: lambda ids: hk.Embed(6, 4, w_init=known(hk)["w_init"])(
             ids, lookup_style=hk.EmbedLookupStyle.ONE_HOT), IDS),
@@ -250,6 +253,12 @@ def test_initializers():
         return lambda: [draw(name, i, shape, dtype) for i, (shape, dtype, names) in enumerate(PLACES) for name in names]
 
     same_module(build)
+
+
+def test_negative_axes_of_inputs_are_counted_from_the_end():
+    """So in both numbers; Haiku counts them among the axes of outputs, too."""
+    fans = minijax.haiku.initializers.fans
+    assert fans((2, 5, 7), fan_in_axes=(0, 1)) == fans((2, 5, 7), fan_in_axes=(-3, 1)) == (10, 7)
 
 
 def test_initializers_that_haiku_warns_of():

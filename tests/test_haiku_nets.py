@@ -181,6 +181,8 @@ def test_alexnet_is_that_of_the_paper():
     assert init["net/conv2"]["w"].shape == (5, 5, 48, 256)
     out = minijax.eval_shape(lambda params, x: model.apply(params, None, x, False), init, picture)
     assert out.shape == (1, 1000)
+    nobody = minijax.eval_shape(lambda params, x: model.apply(params, None, x[:0], False), init, picture)
+    assert nobody.shape == (0, 1000)
 
 
 def test_response_norm_looks_at_five_channels():

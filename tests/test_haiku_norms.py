@@ -71,6 +71,19 @@ def test_batch_norm_is_haikus():
     np.testing.assert_allclose(state, (0.09 * mean[0] + 0.1 * mean[1]) / 0.19, rtol=1e-5)
 
 
+def test_negative_axes_of_a_batch_count_from_the_end():
+    """A law: they mean the same numbers, and parameters of the same shapes; Haiku's parameters are larger."""
+    hk = minijax.haiku
+    drawn = {"scale_init": hk.initializers.RandomNormal(), "offset_init": hk.initializers.RandomNormal()}
+    found = []
+    for axis in ((0, 1, 2), [-2, -4, 1]):
+        model = hk.transform_with_state(lambda x, axis=axis: hk.BatchNorm(True, True, 0.9, axis=axis, **drawn)(x, True))
+        params, state = model.init(minijax.random.key(0), images)
+        found.append((params, *model.apply(params, state, None, images)))
+    for one, other in zip(*map(minijax.tree.leaves, found), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def batch_norm_over(axis, groups=None):
     """A BatchNorm in training whose batch may extend over a mapped axis."""
     return minijax.haiku.transform_with_state(lambda x: minijax.haiku.BatchNorm(
@@ -160,8 +173,10 @@ MISTAKES = {
     "axis": (lambda hk: hk.RMSNorm("channels"), "`axis` should be an int, slice or iterable of ints. Got: 'channels'"),
     "param_axis": (lambda hk: hk.LayerNorm(-1, True, True, param_axis=1.5), "`param_axis` should be an int", "1.5"),
     "axis outside": (lambda hk: hk.LayerNorm(4, True, True)(images), "`axis` names axis 4", "have 4 axes", "-4 to 3"),
+    "axis of a batch": (lambda hk: hk.BatchNorm(True, True, 0.9, axis=[0, 4])(images, True), "`axis` names axis 4"),
     "groups of channels": (lambda hk: hk.GroupNorm(3)(images), "must be divisible by the number of groups",
                            "channels=8, groups=3", "(4, 5, 6, 8)"),
+    "no groups": (lambda hk: hk.GroupNorm(0)(images), "channels=8, groups=0"),
     "vectors in groups": (lambda hk: hk.GroupNorm(1)(images[0, 0, 0]), "a batch axis and channels, got shape (8,)"),
     "groups of replicas": (lambda hk: hk.BatchNorm(True, True, 0.9, cross_replica_axis_index_groups=[[0]]),
                            "no `cross_replica_axis` is given", "pmap"),

@@ -33,6 +33,15 @@ def single_cores(hk, jnp):
 
 def unrolls(hk, jnp):
     """Sequences through cores, as loops and step by step, in either layout and direction."""
+    class Total(hk.RNNCore):
+        """Adds up its inputs; has no state without a batch."""
+
+        def __call__(self, inputs, prev_state):
+            return prev_state, prev_state + inputs
+
+        def initial_state(self, batch_size):
+            return jnp.zeros([batch_size, 4])
+
     def body(x, starts):
         core = hk.LSTM(3)
         first = core.initial_state(3)
@@ -49,6 +58,8 @@ def unrolls(hk, jnp):
             hk.dynamic_unroll(reset, (x, starts), reset.initial_state(3)),
             hk.dynamic_unroll(reset, (x[:, 0], starts[:, 0]), reset.initial_state(None)),
             hk.static_unroll(hk.ResetCore(core), (x[:2], of_parts), first),
+            hk.dynamic_unroll(hk.ResetCore(Total()), (x, starts), x[0]),
+            hk.ResetCore(hk.VanillaRNN(4))((x, starts), x),  # two batch axes
         ]
     return body
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 import minijax
 import minijax.numpy as jnp
 from minijax import errors, random
-from minijax.haiku import saving
+from minijax.haiku import saving, storage
 
 ENDINGS = list(saving.FORMATS)
 ending = pytest.mark.parametrize("ending", ENDINGS)
@@ -214,6 +214,21 @@ def test_damaged_npz(tmp_path, data):
     path.write_bytes(data)
     with pytest.raises(errors.StoredArraysError, match="damaged.npz cannot be read"):
         saving.load(path)
+
+
+def test_a_compressed_file_is_read_and_refused_if_it_is_damaged():
+    """One of NumPy's, with each of its bytes changed; some do not matter."""
+    file = io.BytesIO()
+    np.savez_compressed(file, w=np.arange(64.0))
+    data, refusals = file.getvalue(), 0
+    assert storage.read_npz(io.BytesIO(data))["w"].sum() == 2016
+    for place in range(len(data)):
+        changed = data[:place] + bytes([data[place] ^ 0x55]) + data[place + 1:]
+        try:
+            storage.read_npz(io.BytesIO(changed))
+        except errors.StoredArraysError:
+            refusals += 1
+    assert refusals > len(data) // 2
 
 
 @ending

@@ -368,6 +368,31 @@ def test_policies_reach_into_jitted_layers_and_change():
     assert found == ["float16", "bfloat16", "float32"]
 
 
+def test_policies_are_around_all_interceptors_and_outlive_them():
+    """As in Haiku; a policy may be set while methods are intercepted."""
+    def seen(library, policy):
+        found = []
+
+        def look(next_f, args, kwargs, context):
+            found.extend([str(x.dtype) for x in args])
+            return next_f(*args, **kwargs)
+
+        def body(x):
+            with library.intercept_methods(look):
+                library.mixed_precision.set_policy(library.Flatten, policy)
+                library.Flatten()(x)
+            with library.intercept_methods(look):
+                library.Flatten()(x)
+
+        try:
+            library.transform(body).apply({}, None, X)
+        finally:
+            library.mixed_precision.clear_policy(library.Flatten)
+        return found
+
+    assert seen(hk, mixed_precision.Policy.of(POLICY)) == seen(haiku, jmp.get_policy(POLICY)) == ["float16"] * 2
+
+
 def test_policies_that_are_none():
     for text in ("params=f32", "params=f32,compute=f16,output=f32,more=f32", "params=f32 compute=f16 output=f32"):
         with pytest.raises(errors.MinijaxValueError, match="a policy is written"):
@@ -425,9 +450,13 @@ def test_switches():
         assert switch(before) == value
     with pytest.raises(errors.MinijaxValueError, match="rng_reserve_size"):
         experimental.rng_reserve_size(0)
+    with pytest.raises(errors.MinijaxValueError, match="no switch named 'size'"), hk.config.context(
+            rng_reserve_size=4, size=4):
+        raise AssertionError("switches are set before")
+    assert experimental.rng_reserve_size(1) == 1
 
 
-def test_summaries_leave_the_names_of_modules_alone():
+def test_small_parts():
     assert summary.original(3) == 3
-    assert isinstance(experimental.ArraySpec.from_array(X).size, int)
+    assert experimental.ArraySpec.from_array(X).size == X.size
     assert [name for name in experimental.__all__ if not hasattr(experimental, name)] == []

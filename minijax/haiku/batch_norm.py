@@ -11,7 +11,7 @@ from minijax.haiku.data_format import get_channel_index
 from minijax.haiku.module import Module
 from minijax.haiku.moving_averages import ExponentialMovingAverage
 from minijax.haiku.refusals import refusal
-from minijax.haiku.scale_offset import check_given, prepare, scale_and_offset
+from minijax.haiku.scale_offset import as_axes, check_given, positions, prepare, scale_and_offset
 
 __all__ = ["BatchNorm"]
 
@@ -20,7 +20,8 @@ class BatchNorm(Module):
     """Brings each channel to mean 0 and variance 1 over a batch, then scales and shifts it.
 
     In training the batch's own mean and variance count, and go into moving averages; in evaluation those averages.
-    Parameters, where created: `scale` and `offset`, one number for each channel, with as many axes as the inputs.
+    Parameters, where created: `scale` and `offset`, of the inputs' shape but for the axes averaged over, where they
+    have size 1: by default one number for each channel.
     State: two averages, `~/mean_ema` and `~/var_ema`.  Under `vmap` each example of the mapped axis is a batch of
     its own, unless `cross_replica_axis` names that axis.
     Source: Ioffe, Szegedy, "Batch Normalization", 2015 (arxiv.org/abs/1502.03167).
@@ -41,10 +42,12 @@ class BatchNorm(Module):
                  data_format: str = "channels_last", name: str | None = None):
         """`decay_rate` is that of the averages, `eps` is added to the variance; initializers are `f(shape, dtype)`.
 
-        `axis` lists the axes to average over, by default all but the channels', which `data_format` places.
+        `axis` lists the axes to average over, by default all but the channels', which `data_format` places; negative
+        ones count from the end (where Haiku averages over them, but gives them a scale for each place).
         `cross_replica_axis` names mapped axes (of pmap or vmap) over which a batch extends, and
         `cross_replica_axis_index_groups` divides that axis into groups that share their statistics.
-        Raises `MinijaxValueError` for an initializer without its parameter, and for groups without an axis.
+        Raises `MinijaxValueError` for an initializer without its parameter, for axes that are none, and for groups
+        without an axis.
         """
         super().__init__(name=name)
         prepare(self, create_scale, create_offset, scale_init, offset_init)
@@ -52,7 +55,7 @@ class BatchNorm(Module):
             raise refusal(self, "`cross_replica_axis_index_groups` divides a mapped axis, but no `cross_replica_axis` "
                           "is given", "Pass the axis_name of the surrounding pmap as cross_replica_axis.")
         self.eps = eps
-        self.axis = axis
+        self.axis = None if axis is None else as_axes(self, "axis", axis)
         self.cross_replica_axis = cross_replica_axis
         self.cross_replica_axis_index_groups = cross_replica_axis_index_groups
         self.channel_index = get_channel_index(data_format)
@@ -82,7 +85,7 @@ class BatchNorm(Module):
 
     def _axes(self, ndim: int) -> tuple[int, ...]:
         if self.axis is not None:
-            return tuple(self.axis)
+            return positions(self, "axis", self.axis, ndim)
         return tuple(axis for axis in range(ndim) if axis != self.channel_index % ndim)
 
     def _batch_mean(self, x: Any, axes: tuple[int, ...]) -> Any:

@@ -41,8 +41,9 @@ def context(**values: Any) -> Iterator[None]:
     >>> with context(rng_reserve_size=4): reserve_size.get()
     4
     """
-    before = {name: switched(name, value) for name, value in values.items() if value is not None}
+    before = {name: switch.get() for name, switch in _SWITCHES.items() if values.get(name) is not None}
     try:
+        set(**values)
         yield
     finally:
         set(**before)

@@ -68,10 +68,10 @@ class ConvND(Module):
         """
         inputs, batched = kernels.with_batch(self, inputs)
         channels, groups = inputs.shape[self.channel_index], self.feature_group_count
-        if channels % groups or self.output_channels % groups:
+        if groups < 1 or channels % groups or self.output_channels % groups:
             raise MinijaxValueError(f"{kernels.titled(self)}: {channels} input channels and {self.output_channels} "
                                     f"output channels cannot be cut into feature_group_count={groups} groups"
-                                    f"{at_line()}. Make both multiples of it.")
+                                    f"{at_line()}. Make both multiples of it; 1 cuts nothing.")
         shape = (*self.kernel_shape, channels // groups, self.output_channels)
         w = kernels.masked(self, kernels.kernel(self, shape, math.prod(shape[:-1]), inputs.dtype))
         out = conv_general_dilated(inputs, w, self.stride, self.padding, self.lhs_dilation, self.kernel_dilation,

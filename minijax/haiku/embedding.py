@@ -69,7 +69,8 @@ class Embed(Module):
         """Integers of any shape, in [0, vocab_size), to vectors along a new last axis.
 
         `lookup_style` and `precision` replace the module's.  Raises `MinijaxValueError` for ids that are not integers
-        and for an unknown style.  Ids out of range give NaN when indexing, and zeros as one-hot vectors.
+        and for an unknown style.  Of ids out of range, indexing counts negative ones from the end and takes the
+        nearest row for the others, without a word; one-hot vectors give zeros for all.
         """
         ids = jnp.asarray(ids)
         if not jnp.issubdtype(ids.dtype, jnp.integer):

@@ -308,8 +308,8 @@ def module_name(module: Any) -> str:
                                 "create parameters or submodules. Put super().__init__(name=name) first.")
     boundary = closure_boundary.get()
     if boundary is not None and module.created_in < boundary:
-        raise MinijaxValueError(f"The module '{name}' was made outside of the function wrapped in hk.transparent_lift "
-                                f"or hk.layer_stack{at_line()}, and its parameters would not be found there. "
+        raise MinijaxValueError(f"The module '{name}' was made outside of the function wrapped in hk.transparent_lift"
+                                f"{at_line()}, and its parameters would not be found there. "
                                 "Make it inside that function.")
     return name
 

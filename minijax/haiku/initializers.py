@@ -177,8 +177,9 @@ def fans(shape: Sequence[int], fan_in_axes: Sequence[int] | None = None) -> tupl
     ((36, 72), (10, 7))
     """
     if len(shape) > 2 and fan_in_axes is not None:
-        inside = math.prod(shape[axis] for axis in fan_in_axes)
-        return inside, math.prod(size for axis, size in enumerate(shape) if axis not in fan_in_axes)
+        inside = {axis % len(shape) for axis in fan_in_axes}
+        sizes = [(axis in inside, size) for axis, size in enumerate(shape)]
+        return math.prod(size for is_in, size in sizes if is_in), math.prod(size for is_in, size in sizes if not is_in)
     if len(shape) < 2:
         return (math.prod(shape),) * 2
     window = math.prod(shape[:-2])

@@ -60,7 +60,10 @@ def next_rng_key() -> Any:
 
 
 def next_rng_keys(num: int) -> Any:
-    """The next `num` random keys in one array, from one split; otherwise as `next_rng_key`."""
+    """The next `num` random keys in one array, from one split; otherwise as `next_rng_key`.
+
+    After a loop or a branch that drew none they are other keys than Haiku's, which keeps one in reserve for it.
+    """
     return np.stack(draw("next_rng_keys", num))
 
 

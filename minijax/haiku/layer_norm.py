@@ -168,7 +168,7 @@ class GroupNorm(Module):
             raise refusal(self, f"GroupNorm takes inputs with a batch axis and channels, got shape {x.shape}",
                           "Add an axis: x[None].")
         channels = x.shape[self.channel_index]
-        if channels % self.groups:
+        if self.groups < 1 or channels % self.groups:
             raise refusal(self, f"The number of channels must be divisible by the number of groups, was {channels=}, "
                           f"groups={self.groups}, for {self.data_format} inputs of shape {x.shape}",
                           "Choose groups that divide the channels, or another data_format.")

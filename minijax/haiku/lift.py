@@ -46,13 +46,14 @@ class LiftingModule(Module):
 
     def store(self, frame: Frame, prefix: str, params: Any, state: Any) -> None:
         """Make parameters and state of what the inner function made."""
-        known = {module for module, _ in frame.params}
-        for module, bundle in params.items():
-            if not self.allow_reuse and prefix + module in known:
+        for what, there, new in (("params", frame.params, params), ("state", frame.initial_states(), state)):
+            taken = {module for module, _ in there} & {prefix + module for module in new}
+            if taken and not self.allow_reuse:
                 raise MinijaxValueError(
-                    f"Key '{prefix + module}' already exists in the destination params{at_line()}. To prevent "
-                    "accidental parameter re-use during lift, you can't re-use a parameter already defined in the "
-                    "outer scope; give the lifted function another name, or allow_reuse=True.")
+                    f"Key '{min(taken)}' already exists in the destination {what}{at_line()}. To prevent "
+                    "accidental re-use during lift, you can't re-use what is already defined in the outer scope; "
+                    "give the lifted function another name, or allow_reuse=True.")
+        for module, bundle in params.items():
             for name, value in bundle.items():
                 keep_parameter(frame, prefix + module, name, value)
         for module, bundle in state.items():
@@ -123,7 +124,7 @@ def lift(init_fn: Init, *, allow_reuse: bool = False, name: str = "lifted") -> I
 
     Args:
         init_fn: a function (*args) -> params, as `hk.transform(f).init`, perhaps under vmap.
-        allow_reuse: whether parameters may exist already.  name: the module name they are under.
+        allow_reuse: whether there may be modules of these names already.  name: the module name they are under.
     Returns: a function (*args) -> params: in `init` it calls `init_fn`, in `apply` it finds what was made.
     Raises: `MinijaxValueError` outside of a transform and for parameters that exist; `NonEmptyStateError` if
         `init_fn` returns state.

@@ -22,7 +22,7 @@ from minijax import pytree
 from minijax import numpy as jnp
 from minijax.errors import MinijaxValueError
 from minijax.haiku.frames import inside_transform
-from minijax.haiku.module import MethodContext, Module, current_module, interceptors
+from minijax.haiku.module import MethodContext, Module, current_module, policies
 from minijax.haiku.parameters import custom_creator, custom_getter
 from minijax.ir.dtypes import as_dtype, is_float
 from minijax.tracing.array import is_value
@@ -91,7 +91,6 @@ class _Policies(threading.local):
     def __init__(self) -> None:
         self.of_class: dict[Any, Any] = {}
         self.running: list[Any] = []
-        self.interceptor: Any = None
 
 
 _policies = _Policies()
@@ -171,13 +170,11 @@ def push_policy(cls: type[Module], policy: Any) -> Iterator[None]:
 
 
 def _intercept() -> None:
-    """Take part in the calls of methods, outermost, if there is any policy.
+    """Take part in the calls of methods, if there is any policy.
 
     A new interceptor for new policies: programs traced under the old ones are told apart by it.
     """
-    others = tuple([each for each in interceptors.get() if each is not _policies.interceptor])
-    _policies.interceptor = functools.partial(_apply_policy) if _policies.of_class else None
-    interceptors.set(others if _policies.interceptor is None else (*others, _policies.interceptor))
+    policies.set((functools.partial(_apply_policy),) if _policies.of_class else ())
 
 
 def _check(policy: Any) -> None:

@@ -27,6 +27,7 @@ from minijax.tracing.source import at_line
 M = TypeVar("M", bound=Callable[..., Any])
 FORCED = "FORCE:"
 interceptors = hook_stack("interceptors")
+policies = hook_stack("policies")  # interceptors too, around those that `intercept_methods` puts there
 method_hooks = hook_stack("method_hooks")
 
 
@@ -51,6 +52,7 @@ class ModuleMetaclass(type(Protocol)):  # type: ignore[misc]
                 setattr(cls, key, property(*parts, doc=value.__doc__))
             elif inspect.isfunction(value) and (key == "__call__" or not key.startswith("__")):
                 setattr(cls, key, wrapped(key, value, cls))
+        cls.__repr__ = cls.__repr__  # its own now, so that dataclasses do not make another one
         return cls
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -92,7 +94,7 @@ def run_method(frame: Frame, module: Any, name: str, scope_name: str, method: Ca
     """Call a method of a module in a scope of its own; what it makes belongs to the modules around, too."""
     frame.scopes.append(Scope(module, scope_name))
     try:
-        if method_hooks.get() or interceptors.get():
+        if method_hooks.get() or interceptors.get() or policies.get():
             result = watched(module, name, functools.partial(method, module), cls, args, kwargs)
         else:
             result = method(module, *args, **kwargs)
@@ -121,7 +123,7 @@ def intercepted(run: Callable[..., Any], context: MethodContext, args: Any, kwar
             return run
         return lambda *args, **kwargs: functions[0](chain(functions[1:]), args, kwargs, context)
 
-    return chain(interceptors.get())(*args, **kwargs)
+    return chain((*policies.get(), *interceptors.get()))(*args, **kwargs)
 
 
 def here(plan: Any, frame: Frame) -> Any:
@@ -135,6 +137,11 @@ def here(plan: Any, frame: Frame) -> Any:
         args, kwargs = plan.__dict__["_made_with"]
         found = frame.bound[id(plan)] = plan, type(plan)(*args, **kwargs)
     return found[1]
+
+
+def made_again(cls: type[Module], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Module:
+    """A copy of a module made outside: a plan of its own."""
+    return cls(*args, **kwargs)
 
 
 def transparent(method: M) -> M:
@@ -212,6 +219,12 @@ class Module(metaclass=ModuleMetaclass):
             raise AttributeError(f"'{type(self).__name__}' was made outside of hk.transform, so it has no attribute "
                                  f"'{name}' yet: its constructor runs where the module is first used{at_line()}.")
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if id(self) in Frame.outside:
+            others = {name: value for name, value in self.__dict__.items() if name != "_made_with"}
+            return made_again, (type(self), *self.__dict__["_made_with"]), others or None
+        return super().__reduce_ex__(protocol)
 
     @transparent
     def params_dict(self) -> dict[str, Any]:

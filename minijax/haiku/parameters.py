@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from minijax import pytree
@@ -98,7 +98,7 @@ def get_parameter(name: str, shape: Sequence[int], dtype: Any = None, init: Init
         init: a function (shape, dtype) -> array; it may draw random keys.
     Returns: an array of that shape.
     Raises: `MinijaxValueError` outside of a transform, for a parameter that apply was not given, and for one of
-        another shape; `MinijaxTypeError` for one of another kind of dtype.
+        another shape; `MinijaxTypeError` for one of another kind of dtype, and for what is no shape or no initializer.
 
     >>> import minijax.haiku as hk, minijax.numpy as np
     >>> hk.transform(lambda: hk.get_parameter("w", (2,), init=np.ones)).init(None)
@@ -132,6 +132,9 @@ def new_parameter(frame: Frame, module: str, name: str, context: GetterContext) 
     """A parameter that is met for the first time."""
     if frame.frozen and not param_creators.get():
         raise frame.missing(module, name)
+    if not isinstance(context.original_shape, Iterable):
+        raise MinijaxTypeError(f"get_parameter: the shape of '{context.full_name}' is {context.original_shape!r}"
+                               f"{at_line()}, and no sequence of sizes. Pass (n,) for n numbers, () for one.")
     try:
         value, program, captured = created(frame, param_creators, context)
     except MissingRNGError as error:
@@ -161,6 +164,9 @@ def created(frame: Frame, creators: Any, context: GetterContext) -> tuple[Any, A
         if init is None:
             raise MinijaxValueError(f"Initializer must be specified: there is no value for '{context.full_name}' yet"
                                     f"{at_line()}. Pass init=, a function of shape and dtype.")
+        if not callable(init):
+            raise MinijaxTypeError(f"The initializer of '{context.full_name}' is {init!r:.100}{at_line()}, and no "
+                                   "function of shape and dtype. Pass init=hk.initializers.Constant(...) for a value.")
         return init(shape, dtype)
 
     if here.trace is frame:
@@ -188,9 +194,11 @@ def check(value: Any, context: GetterContext) -> None:
             f"'{context.full_name}' with retrieved shape {found.shape} does not match shape={wanted} "
             f"dtype={context.original_dtype}{at_line()}. {fix}")
     if dtypes.is_inexact(found.dtype) != dtypes.is_inexact(context.original_dtype):
+        fix = ("The initializer is given the dtype: return an array of it." if running_init() else
+               f"Convert the parameter: params['{context.module_name}']['{context.name}'].astype(...).")
         raise MinijaxTypeError(
             f"'{context.full_name}' with retrieved dtype {found.dtype} does not match dtype={context.original_dtype}"
-            f"{at_line()}. Convert the parameter: params['{context.module_name}']['{context.name}'].astype(...).")
+            f"{at_line()}. {fix}")
 
 
 def get_state(name: str, shape: Sequence[int] | None = None, dtype: Any = float32,

@@ -89,9 +89,9 @@ class ResetCore(RNNCore):
         return jnp.where(should_reset, fresh.astype(state.dtype), state)
 
     def _batch_size(self, inputs: Any, state: Any) -> int | None:
-        """The size of the batch axis; None if the state has none."""
-        shapes = [part.shape for part in tree.leaves(state)]
-        if not shapes or shapes == [jnp.shape(part) for part in tree.leaves(self.initial_state(None))]:
+        """The size of the batch axis; None for a state with another number of axes than that of a batch."""
+        axes = [part.ndim for part in tree.leaves(state)]
+        if not axes or axes != [jnp.ndim(part) for part in tree.leaves(self.initial_state(1))]:
             return None
         return jnp.shape(tree.leaves(inputs)[0])[0]
 

@@ -13,10 +13,11 @@ from typing import Any
 from minijax import api, lax, pytree
 from minijax.ad_checkpoint import checkpoint
 from minijax.api.boundary import boundary
+from minijax.api.vmap import argument_axes, batch_size
+from minijax.calls.arguments import Arguments
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.haiku.frames import frame_of
 from minijax.haiku.keys import next_rng_keys, with_rng
-from minijax.tracing.array import typeof
 from minijax.tracing.source import at_line
 
 __all__ = ["cond", "eval_shape", "fori_loop", "grad", "jit", "map", "remat", "scan", "switch", "value_and_grad",
@@ -45,7 +46,8 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, axis_name
         split_rng: whether each example draws keys of its own; False: all draw the same, as under `minijax.vmap`.
             Parameters are shared, so while they are made it must be False: `split_rng=not hk.running_init()`.
     Returns: a function of batches.
-    Raises: `MinijaxTypeError` without `split_rng`, `MinijaxValueError` if nothing is batched.
+    Raises: `MinijaxTypeError` without `split_rng`; `MinijaxValueError` if nothing is batched, and what `minijax.vmap`
+        raises.
 
     >>> import minijax, minijax.haiku as hk, minijax.numpy as np
     >>> def f(x):
@@ -71,28 +73,19 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, axis_name
         if not split_rng:
             return api.vmap(fun, in_axes, out_axes, axis_name, axis_size)(*args)
         axes = tuple(in_axes) if isinstance(in_axes, (list, tuple)) else (in_axes,) * len(args)
+        call = Arguments("vmap", fun, args).checked()
+        keys = next_rng_keys(batch_size(call, argument_axes(call, axes), axis_size))
 
         def with_key(key: Any, *args: Any) -> Any:
             with with_rng(key):
                 return fun(*args)
 
-        keys = next_rng_keys(axis_size or mapped_size(args, axes))
         return api.vmap(with_key, (0, *axes), out_axes, axis_name, axis_size)(keys, *args)
 
     return mapped
 
 
 vmap.require_split_rng = True  # type: ignore[attr-defined]
-
-
-def mapped_size(args: Any, axes: tuple[Any, ...]) -> int:
-    """The size of the first batched axis among arguments."""
-    sizes = []
-    for arg, axis in zip(args, axes, strict=True):
-        if axis is not None:
-            spread = pytree.map(lambda a, x: pytree.map(lambda leaf: typeof(leaf).shape[a], x), axis, arg)
-            sizes += pytree.leaves(spread)
-    return int(sizes[0])
 
 
 @boundary

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
@@ -187,7 +188,8 @@ def read_npz(file: BinaryIO) -> Arrays:
     try:
         with np.load(file, allow_pickle=False) as archive:
             stored = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, RuntimeError, zipfile.BadZipFile,
+            zlib.error) as error:
         raise StoredArraysError(f"it is not an .npz file of arrays, or is damaged ({error}).") from None
     return {name: _with_own_dtype(name, array) for name, array in stored.items()}
 

@@ -97,7 +97,6 @@ class Tree:
         for eqn in program.eqns:
             owner = self.record.owner(eqn, around)
             self.equation(eqn, names, self.module(owner, modules), owner)
-        root.flops = sum([expression.flops or 0 for expression in root.expressions])
         for call, module in reversed(modules.items()):  # inner ones are made after those around
             if call is not around:
                 module.flops = sum([expression.flops or 0 for expression in module.expressions])

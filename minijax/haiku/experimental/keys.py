@@ -45,4 +45,4 @@ def drawn_keys(fun: Callable[[], Any]) -> int:
     programs = []
     eval_shape(lambda: programs.append(make_jaxpr(fun)()))
     draws = [eqn for program in all_programs(programs[0]) for eqn in program.eqns if eqn.op is ops.next_keys_p]
-    return sum([eqn.params["num"] for eqn in draws if eqn.params["num"] == 1])
+    return len([eqn for eqn in draws if eqn.params["num"] == 1])

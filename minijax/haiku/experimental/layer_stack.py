@@ -56,7 +56,7 @@ def layer_stack(num_layers: int, with_per_layer_inputs: bool = False, unroll: in
         name: the module name that parameters are under, if not transparent.
     Returns: a decorator; the decorated function takes what the layer takes, and `reverse=False`.
     Raises: `MinijaxValueError` for a layer with `*args`, for a transparent stack without a map, and for names that
-        two modules get; `MinijaxTypeError` for per-layer inputs of another length.
+        two modules get; `MinijaxTypeError` for another number of results, and for per-layer inputs of another length.
 
     >>> import minijax.haiku as hk
     >>> def layer(x):
@@ -96,7 +96,13 @@ def _without_inputs(layer: Callable[..., Any]) -> Callable[..., Any]:
     """A layer (*xs) -> xs as one (tuple) -> (tuple, None)."""
     def run(xs: tuple[Any, ...], **kwargs: Any) -> tuple[Any, None]:
         results = layer(*xs, **kwargs)
-        return (results,) if len(xs) == 1 else tuple(results), None
+        if len(xs) == 1:
+            return (results,), None
+        count = len(results) if isinstance(results, (tuple, list)) else 1
+        if count != len(xs):
+            raise MinijaxTypeError(f"layer_stack: the layer takes {len(xs)} arguments and returned {count} result"
+                                   f"{'s' * (count != 1)}{at_line()}. Return a tuple of {len(xs)}.")
+        return tuple(results), None
 
     return run
 

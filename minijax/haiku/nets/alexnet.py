@@ -6,6 +6,7 @@ processors, which saw half of the channels each, are groups of channels here.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import minijax.numpy as jnp
@@ -80,7 +81,7 @@ class AlexNet(Module):
         x = _conv("conv3", 384, 3, x)
         x = _conv("conv4", 384, 3, x, groups=2, bias=1.0)
         x = _pool(_conv("conv5", 256, 3, x, groups=2, bias=1.0))
-        x = x.reshape(len(x), -1)
+        x = x.reshape(len(x), math.prod(x.shape[1:]))
         for name in ("fc6", "fc7"):
             x = nn.relu(_linear(name, 4096, x, bias=1.0))
             x = dropout(next_rng_key(), self.dropout_rate, x) if is_training else x
