@@ -5,7 +5,7 @@
 A name in brackets is the size of an axis: at least 1, and the same wherever it stands; `T+1` is one more.
 `...` stands for any axes.  Kinds are float, int, bool, any, and probs: floats that are probabilities along
 the last axis.  That none of these is negative and that they sum to one is checked while `config.check` is on, where
-values are known.
+values are known: not inside `jit`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import minijax.numpy as jnp
 from minijax.api.boundary import boundary
 from minijax.config import state
 from minijax.errors import DtypeError, MinijaxValueError, ShapeError
+from minijax.interpreters.batch import BatchTracer
+from minijax.interpreters.dual import DualTracer
 from minijax.ir import dtypes
 from minijax.numpy.operands import operand
 from minijax.tracing.array import Tracer, typeof
@@ -105,7 +107,7 @@ def check(title: str, given: Mapping[str, Any], expected: Mapping[str, list[Expe
     for name, type in found.items():
         check_dtype(title, name, given[name], type)
         check_sizes(title, name, given[name], type, sizes)
-        if type.kind == "probs" and state.check and not isinstance(given[name], Tracer):
+        if type.kind == "probs" and state.check:
             check_probabilities(title, name, given[name])
 
 
@@ -164,9 +166,11 @@ def check_sizes(title: str, name: str, x: Any, type: Expected, sizes: dict[str, 
 
 
 def check_probabilities(title: str, name: str, x: Any) -> None:
-    """Raise `MinijaxValueError` unless none is negative and all along the last axis sum to one, to rounding."""
+    """Raise `MinijaxValueError` for a negative one, or a sum along the last axis that is not one, to rounding."""
+    values = known(x)
+    if values is None:
+        return
     tolerance = float(jnp.finfo(typeof(x).dtype).eps) ** 0.5
-    values = np.asarray(x).astype(np.float64)
     sums = values.sum(-1)
     if not (np.abs(sums - 1.0) <= tolerance).all():
         worst = sums.flat[np.argmax(np.where(np.isnan(sums), np.inf, np.abs(sums - 1.0)))]
@@ -175,3 +179,17 @@ def check_probabilities(title: str, name: str, x: Any) -> None:
     if (values < 0).any():
         raise MinijaxValueError(f"{title}: {name} holds the probability {values.min():.6g}{at_line()}. "
                                 "Probabilities are not negative.")
+
+
+def known(x: Any) -> np.ndarray | None:
+    """The values of `x` in float64, under `grad` and, for all examples, under `vmap`; None while a program is traced.
+
+    >>> known(np.float32([0.5, 0.5]))
+    array([0.5, 0.5])
+    """
+    if isinstance(x, BatchTracer):
+        batch = known(x.inner)
+        return None if batch is None else np.moveaxis(batch, x.companion - typeof(x.inner).ndim, 0)
+    if isinstance(x, DualTracer):
+        return known(x.inner)
+    return None if isinstance(x, Tracer) else np.asarray(x).astype(np.float64)

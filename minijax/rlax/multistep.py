@@ -104,7 +104,7 @@ def discounted_returns(r_t: Any, discount_t: Any, v_t: Any, stop_target_gradient
     return lambda_returns(r_t, discount_t, jnp.ones_like(discount_t) * v_t, 1.0, stop_target_gradients)
 
 
-@typed(r_t="float[T]", discount_t="float[T]", lambda_="float[] | float[T]", values="float[T+1]")
+@typed(r_t="float[T]", discount_t="float[T]", lambda_="any[] | any[T]", values="float[T+1]")
 def truncated_generalized_advantage_estimation(r_t: Any, discount_t: Any, lambda_: Any, values: Any,
                                                stop_target_gradients: bool = False) -> Any:
     """How much better than expected each step went, by temporal differences of all lengths.

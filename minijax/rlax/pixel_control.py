@@ -66,7 +66,7 @@ def pixel_control_loss(observations: Any, actions: Any, action_values: Any, disc
     if cells != given:
         raise ShapeError(f"rlax.pixel_control_loss: pictures of {cells} cells, but action_values of {given}"
                          f"{at_line()}. Give a value for each cell of `cell_size` pixels.")
-    discounts = jnp.ones(typeof(actions).shape) * discount_factor
+    discounts = jnp.broadcast_to(discount_factor, typeof(actions).shape)
 
     def of_cell(q: Any, reward: Any) -> Any:
         return q_lambda(q[:-1], actions, reward, discounts, q[1:], 1.0)
