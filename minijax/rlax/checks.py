@@ -78,6 +78,7 @@ def typed(**types: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(function)
+        names = tuple(signature.parameters)
         title = "rlax." + function.__qualname__.replace(".<locals>", "()")
         optional = {name for name in expected if signature.parameters[name].default is None}
 
@@ -91,8 +92,9 @@ def typed(**types: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             for name in expected.keys() & given.keys():
                 if given[name] is not None or name not in optional:
                     given[name] = operand(f"{title}: {name}", given[name])
+            last = names.index(next(reversed(given)))
             check(title, {name: x for name, x in given.items() if name in expected and x is not None}, expected,
-                  tuple(given))
+                  {name: name in given for name in names[:last + 1]})
             return function(*bound.args, **bound.kwargs)
 
         return boundary(checked)
@@ -100,8 +102,11 @@ def typed(**types: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
-def check(title: str, given: Mapping[str, Any], expected: Mapping[str, list[Expected]], order: tuple[str, ...]) -> None:
-    """Raise unless every array given has one of its types; `order` are all arguments of the call."""
+def check(title: str, given: Mapping[str, Any], expected: Mapping[str, list[Expected]],
+          order: Mapping[str, bool]) -> None:
+    """Raise unless every array given has one of its types; `order` has the parameters up to the last one of the call,
+    and whether the call has them.
+    """
     found = check_ranks(title, given, expected, order)
     sizes: dict[str, tuple[int, str]] = {}
     for name, type in found.items():
@@ -112,7 +117,7 @@ def check(title: str, given: Mapping[str, Any], expected: Mapping[str, list[Expe
 
 
 def check_ranks(title: str, given: Mapping[str, Any], expected: Mapping[str, list[Expected]],
-                order: tuple[str, ...]) -> dict[str, Expected]:
+                order: Mapping[str, bool]) -> dict[str, Expected]:
     """For each array the type of its rank; raises `ShapeError`, which shows how to batch if a batch was given."""
     ranks = {name: typeof(x).ndim for name, x in given.items()}
     found = {name: next((type for type in expected[name] if type.fits(rank)), None) for name, rank in ranks.items()}
@@ -125,8 +130,8 @@ def check_ranks(title: str, given: Mapping[str, Any], expected: Mapping[str, lis
     return found
 
 
-def batch_hint(title: str, given: Mapping[str, Any], expected: Mapping[str, list[Expected]], order: tuple[str, ...],
-               wrong: str) -> str:
+def batch_hint(title: str, given: Mapping[str, Any], expected: Mapping[str, list[Expected]],
+               order: Mapping[str, bool], wrong: str) -> str:
     """How `vmap` would read these arguments, if those of one rank too many share their leading size; else ''."""
     def is_batched(name: str) -> bool:
         rank = typeof(given[name]).ndim if name in given else 0
@@ -137,8 +142,9 @@ def batch_hint(title: str, given: Mapping[str, Any], expected: Mapping[str, list
     if not is_batched(wrong) or len(lengths) != 1:
         return ""
     size, = lengths
-    axes = tuple(0 if is_batched(name) and name not in fits else None for name in order)
-    rest = "" if None not in axes else f", in_axes={axes}"
+    axes = {name: 0 if is_batched(name) and name not in fits else None for name in order}
+    whole = all(axes[name] == 0 for name, passed in order.items() if passed)  # so vmap takes it, by keyword too
+    rest = "" if whole else f", in_axes={tuple(axes.values())}"
     return f"It takes one example; for a batch of {size}: minijax.vmap({title}{rest})(...)."
 
 
