@@ -43,7 +43,7 @@ TRANSFORMATIONS = {
 }
 SCHEDULES = {
     "constant": lambda o: o.constant_schedule(0.3),
-    "linear": lambda o: o.linear_schedule(0.1, 1.0, 10, 3),
+    "linear": lambda o: o.linear_schedule(0.1, 1.0, 1e1, 3),
     "polynomial": lambda o: o.polynomial_schedule(1.0, 0.1, 2, 10, 3),
     "no transition": lambda o: o.polynomial_schedule(1.0, 0.1, 2, 0),
     "exponential": lambda o: o.exponential_decay(1.0, 4, 0.5, 2, end_value=0.1),
@@ -155,6 +155,13 @@ def test_schedules_are_optax_s():
         assert float(SCHEDULES[name](optix)(7)) == pytest.approx(float(theirs[name][7]), rel=1e-5, abs=1e-7)
 
 
+def test_the_peak_of_a_warm_up_may_be_traced():
+    peaks = np.float32([0.0, 0.5, 2.0])
+    found = minijax.vmap(lambda peak: optix.warmup_cosine_decay_schedule(0.1, peak, 5, 15, 0.2)(7))(peaks)
+    expected = [optix.warmup_cosine_decay_schedule(0.1, float(peak), 5, 15, 0.2)(7) for peak in peaks]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_names_and_signatures():
     """All names of 2020; what optax has today has its parameters and defaults."""
     assert set(NAMES_OF_2020) <= set(optix.__all__)
@@ -193,6 +200,18 @@ def test_clipping_bounds_what_is_large_and_leaves_the_rest(size):
     assert float(optix.global_norm(short)) == pytest.approx(min(norm, 0.5), rel=1e-6)
     small, _ = optix.clip(0.5).update(gradients, optix.EmptyState())
     assert_same(small, jax.tree.map(lambda x: np.clip(x, -0.5, 0.5), gradients))
+
+
+def test_mixed_precision_is_clipped_by_an_array():
+    gradients = {"narrow": jnp.full(4, 2.0, "bfloat16"), "wide": jnp.zeros(3)}
+    short, _ = optix.clip_by_global_norm(jnp.float32(1.0)).update(gradients, optix.EmptyState())
+    assert short["narrow"].dtype == jnp.bfloat16 and short["narrow"].tolist() == [0.5] * 4
+
+
+def test_gradients_may_be_numbers():
+    optimizer = optix.chain(optix.clip_by_global_norm(1.0), optix.add_noise(0.0, 0.5), optix.sgd(lambda count: 0.5))
+    updates, _ = optimizer.update({"w": 4.0}, optimizer.init({"w": 0.0}))
+    assert float(updates["w"]) == -0.5
 
 
 def test_the_largest_count_stays():
@@ -365,6 +384,14 @@ applied              f32[2,2]  0.559  0.11          0.5 at ['layer']['w'][1, 0]"
     assert everything.rows[0].type == "2 leaves" and everything.rows[0].norm == pytest.approx(27 ** 0.5)
 
 
+def test_injected_hyperparameters_hide_no_stage():
+    optimizer = optix.inject_hyperparams(optix.adamw)(optix.constant_schedule(0.1))
+    plain = optix.adamw(0.1)
+    explained, expected = (optix.explain_update(each, PARAMS, each.init(PARAMS), PARAMS, "['w']")
+                           for each in (optimizer, plain))
+    assert str(explained) == str(expected) and len(explained.rows) == 6
+
+
 def test_an_update_lost_to_rounding_is_seen_and_shown_in_a_notebook():
     optimizer, params = optix.sgd(1e-4), {"<w>": jnp.ones((), "bfloat16")}
     explained = optix.explain_update(optimizer, params, optimizer.init(params), params)
@@ -416,6 +443,8 @@ REFUSED = {
                          "params['w']", "expected a list of 1"),
     "gradients of a batch": (lambda: optix.apply_updates(PARAMS, {**PARAMS, "w": np.ones((2, 5, 3))}), ShapeError,
                              "params['w'] has shape (5, 3), updates['w'] has shape (2, 5, 3)"),
+    "target of others": (lambda: optix.periodic_update(PARAMS, {"w": PARAMS["w"]}, 1, 2), TreeError,
+                         "new_tensors and old_tensors are unlike trees", "missing ['b']"),
     "state of others": (lambda: optix.trace(0.9).update(PARAMS, optix.scale_by_adam().init(PARAMS)), MinijaxTypeError,
                         "the state is a TraceState(trace), got a ScaleByAdamState with"),
     "state of a chain": (lambda: optix.sgd(0.1).update(PARAMS, adam_state()[0]), MinijaxValueError,

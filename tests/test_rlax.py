@@ -213,25 +213,23 @@ def test_lambda_zero_looks_one_step_ahead():
 
 
 def test_lambda_one_goes_to_the_end():
-    found, given = with_arguments(lambda_=1.0, lambda_t=1.0, rho_tm1=1.0, log_rhos=0.0)
-
-    def to_the_end(title, values):
-        x = given[title]
-        return np.array([reference.discounted_returns(x["r_t"][b], x["discount_t"][b], values[b, -1])
-                         for b in range(BATCH)])
+    found, given = with_arguments(lambda_=1.0, lambda_t=1.0)
 
     def taken(q, a):
         return np.take_along_axis(q, a[..., None], -1)[..., 0]
 
-    for title in ("lambda_returns", "lambda_returns: one lambda", "discounted_returns"):
-        agree(found[title], to_the_end(title, given[title]["v_t"]), title)
-    for title in ("td_lambda",):
-        agree(found[title], to_the_end(title, given[title]["v_t"]) - given[title]["v_tm1"], title)
-    x = given["q_lambda"]
-    agree(found["q_lambda"], to_the_end("q_lambda", x["q_t"].max(-1)) - taken(x["q_tm1"], x["a_tm1"]), "q_lambda")
-    x = given["sarsa_lambda"]
-    agree(found["sarsa_lambda"], to_the_end("sarsa_lambda", taken(x["q_t"], x["a_t"])) - taken(x["q_tm1"], x["a_tm1"]),
-          "sarsa_lambda")
+    for title, values, prediction in (
+            ("lambda_returns", lambda x: x["v_t"], lambda x: 0.0),
+            ("lambda_returns: one lambda", lambda x: x["v_t"], lambda x: 0.0),
+            ("discounted_returns", lambda x: x["v_t"], lambda x: 0.0),
+            ("td_lambda", lambda x: x["v_t"], lambda x: x["v_tm1"]),
+            ("truncated_generalized_advantage_estimation", lambda x: x["values"], lambda x: x["values"][:, :-1]),
+            ("q_lambda", lambda x: x["q_t"].max(-1), lambda x: taken(x["q_tm1"], x["a_tm1"])),
+            ("sarsa_lambda", lambda x: taken(x["q_t"], x["a_t"]), lambda x: taken(x["q_tm1"], x["a_tm1"]))):
+        x = given[title]
+        returns = [reference.discounted_returns(r, discount, v[-1])
+                   for r, discount, v in zip(x["r_t"], x["discount_t"], values(x), strict=True)]
+        agree(found[title], np.array(returns) - prediction(x), title)
 
 
 def test_v_trace_on_policy_is_the_return():
@@ -299,8 +297,18 @@ def test_signature(name):
     extra = ["tx_pair"] if name.startswith("transformed") and next(iter(own)) == "tx_pair" else []
     assert list(own) == extra + list(their)
     for parameter in their:
-        if not isinstance(their[parameter].default, (tuple, type)):
-            assert own[parameter].default == their[parameter].default, parameter
+        default = rlax.IDENTITY_PAIR if parameter == "tx_pair" else their[parameter].default
+        assert own[parameter].default == default or isinstance(default, type), parameter
+
+
+@pytest.mark.parametrize("name, parameters", {
+    "clip_gradient": "x, gradient_min, gradient_max", "epsilon_softmax": "epsilon, temperature",
+    "polynomial_schedule": "init_value, end_value, power, transition_steps, transition_begin=0",
+    "rank_assert": "inputs, expected_ranks", "type_assert": "inputs, expected_types"}.items())
+def test_signature_of_2020(name, parameters):
+    """What RLax has no more, or hides behind a decorator."""
+    found = inspect.signature(getattr(rlax, name)).parameters.values()
+    assert ", ".join(str(each.replace(annotation=each.empty)) for each in found) == parameters
 
 
 def test_distributions_have_the_functions_of_rlax():
@@ -317,6 +325,38 @@ def test_distributions_have_the_functions_of_rlax():
 
 
 # ---- what RLax does not have, or not well
+
+def test_values_may_be_narrower_than_rewards():
+    """Returns of bfloat16 values and f32 rewards, which RLax refuses, are f32."""
+    x = {name: given[0] for name, given in ARGUMENTS["vtrace"].items()}
+    narrow, wide = jnp.asarray(x["v_t"], "bfloat16"), np.asarray(jnp.asarray(x["v_t"], "bfloat16"), np.float32)
+    for returns in (lambda v: rlax.lambda_returns(x["r_t"], x["discount_t"], v, x["lambda_"]),
+                    lambda v: rlax.n_step_bootstrapped_returns(x["r_t"], x["discount_t"], v, 3),
+                    lambda v: rlax.vtrace(x["v_tm1"], v, x["r_t"], x["discount_t"], x["rho_tm1"])):
+        assert returns(narrow).dtype == np.float32
+        agree(returns(narrow), returns(wide), "narrow values", 0.02)
+    cells = {name: given[0] for name, given in ARGUMENTS["pixel_control_loss"].items()}
+    halves = {name: jnp.asarray(cells[name], "bfloat16") for name in ("observations", "action_values")}
+    assert rlax.pixel_control_loss(**{**cells, **halves, "discount_factor": 0.9}, cell_size=2).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("p, t, slope", [(0.0, 0.0, -1.0), (1.0, 1.0, 1.0), (0.0, 1.0, 1.0), (1.0, 0.0, -1.0)])
+def test_likelihood_of_what_is_certain_has_a_derivative(p, t, slope):
+    assert rlax.likelihood(p, t) == float(p == t)
+    assert minijax.grad(rlax.likelihood)(p, t) == slope
+    assert p != t or minijax.grad(rlax.log_loss)(p, t) == -slope
+
+
+def test_a_lambda_may_be_an_integer_where_rlax_takes_one():
+    r_t, values = np.ones(2, np.float32), np.zeros(3, np.float32)
+    assert rlax.truncated_generalized_advantage_estimation(r_t, r_t, 1, values).tolist() == [2.0, 1.0]
+
+
+def test_a_ratio_without_bound_costs_nothing_without_an_advantage():
+    ratios, advantages = np.float32([np.inf, 1.0]), np.float32([0.0, 1.0])
+    assert rlax.clipped_surrogate_pg_loss(ratios, advantages, 0.2) == -0.5
+    assert minijax.grad(rlax.clipped_surrogate_pg_loss)(ratios, advantages, 0.2).tolist() == [0.0, -0.5]
+
 
 def test_epsilon_softmax():
     logits, policy = np.float32([1.0, 2.0, 0.5]), rlax.epsilon_softmax(0.3, 0.7)
@@ -413,6 +453,10 @@ def test_a_batch_is_told_of_vmap():
         rlax.q_learning(Q, 0, np.zeros(8, np.float32), ONE, Q)
     with mistake(ShapeError, "lambda_: float[] or float[T], got f32[8,2], of rank 2", "in_axes=(None, None, None, 0)"):
         rlax.lambda_returns(Q, Q, Q, np.zeros((8, 2), np.float32))
+    with mistake(ShapeError, "in_axes=(0, 0, 0, None, None))"):  # a flag by keyword: what lies between counts, too
+        rlax.lambda_returns(*[np.zeros((8, 3), np.float32)] * 3, stop_target_gradients=True)
+    with mistake(ShapeError, "minijax.vmap(rlax.lambda_returns)(...)"):
+        rlax.lambda_returns(*[np.zeros((8, 3), np.float32)] * 2, v_t=np.zeros((8, 3), np.float32))
     with mistake(ShapeError, "q_t: float[A], got f32[], of rank 0", "Give it the axes of float[A]"):
         rlax.q_learning(Q, 0, ONE, ONE, ONE)
 
@@ -432,6 +476,8 @@ def test_the_hint_of_vmap_works():
     (lambda: rlax.lambda_returns(Q[:0], Q[:0], Q[:0]), ShapeError, ("got f32[0]", "T is at least 1")),
     (lambda: rlax.td_lambda([1.0], Q, Q, Q, 1.0), MinijaxTypeError, ("rlax.td_lambda: v_tm1", "asarray")),
     (lambda: rlax.n_step_bootstrapped_returns(Q, Q, Q, 0), MinijaxValueError, ("n=0", "at least 1")),
+    (lambda: rlax.n_step_bootstrapped_returns(Q, Q, Q, 2.0), MinijaxTypeError, ("n: a whole number, got 2.0",)),
+    (lambda: rlax.pixel_control_rewards(np.zeros((2, 4, 4, 1), np.float32), 0), MinijaxValueError, ("cell_size=0",)),
     (lambda: rlax.epsilon_greedy().probs(Q), MinijaxTypeError, ("no epsilon", "epsilon_greedy(0.05)")),
     (lambda: rlax.softmax().probs(np.arange(3)), DtypeError, ("rlax.softmax().probs takes logits: float[..., A]",)),
     (lambda: rlax.polynomial_schedule(1.0, 0.0, 1.0, 0), MinijaxValueError, ("transition_steps=0",)),
@@ -465,7 +511,13 @@ def test_probabilities_that_are_none(name, call):
         call(np.float32([-0.5, 1.5]))
     with mistake(MinijaxValueError, name, "sum to nan"):
         call(np.float32([np.nan, 1.0]))
-    call(np.float32([0.25, 0.75]))
-    minijax.jit(call)(np.float32([0.5, 0.7]))  # not known while tracing
+    right, wrong = np.float32([0.25, 0.75]), np.float32([0.5, 0.7])
+    call(right)
+    minijax.jit(call)(wrong)  # not known while tracing
+    with mistake(MinijaxValueError, name, "sum to 1.2", bare=True):
+        minijax.vmap(call, in_axes=1)(np.stack([right, wrong], axis=1))
+    with mistake(MinijaxValueError, name, "sum to 1.2", bare=True):
+        minijax.vmap(minijax.grad(lambda p: jnp.sum(call(p))))(np.stack([right, wrong]))
+    minijax.vmap(minijax.vmap(call, in_axes=1))(np.stack([[right, right]] * 3).swapaxes(1, 2))
     with config.override("check", False):
         call(np.float32([0.5, 0.7]))

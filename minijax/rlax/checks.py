@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ import numpy as np
 import minijax.numpy as jnp
 from minijax.api.boundary import boundary
 from minijax.config import state
-from minijax.errors import DtypeError, MinijaxValueError, ShapeError
+from minijax.errors import DtypeError, MinijaxTypeError, MinijaxValueError, ShapeError
 from minijax.interpreters.batch import BatchTracer
 from minijax.interpreters.dual import DualTracer
 from minijax.ir import dtypes
@@ -199,3 +200,23 @@ def known(x: Any) -> np.ndarray | None:
     if isinstance(x, DualTracer):
         return known(x.inner)
     return None if isinstance(x, Tracer) else np.asarray(x).astype(np.float64)
+
+
+def count_of(function: str, name: str, value: Any) -> int:
+    """A number of steps or pixels, as an int.
+
+    Raises `MinijaxTypeError` for what is no whole number, `MinijaxValueError` for one below 1.
+
+    >>> count_of("pixel_control_rewards", "cell_size", np.int32(4))
+    4
+    """
+    try:
+        count = operator.index(value)
+    except TypeError as error:
+        if isinstance(value, Tracer):
+            raise  # which says how to make it static
+        raise MinijaxTypeError(f"rlax.{function} takes {name}: a whole number, got {value!r}{at_line()}. "
+                               "Pass an int.") from error
+    if count < 1:
+        raise MinijaxValueError(f"rlax.{function}: {name}={count}{at_line()}. It is at least 1.")
+    return count
