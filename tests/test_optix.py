@@ -386,10 +386,11 @@ applied              f32[2,2]  0.559  0.11          0.5 at ['layer']['w'][1, 0]"
 
 def test_injected_hyperparameters_hide_no_stage():
     optimizer = optix.inject_hyperparams(optix.adamw)(optix.constant_schedule(0.1))
-    plain = optix.adamw(0.1)
-    explained, expected = (optix.explain_update(each, PARAMS, each.init(PARAMS), PARAMS, "['w']")
-                           for each in (optimizer, plain))
-    assert str(explained) == str(expected) and len(explained.rows) == 6
+    explained = optix.explain_update(optimizer, PARAMS, optimizer.init(PARAMS), PARAMS, "['w']")
+    assert [row.stage for row in explained.rows] == ["parameter", "gradient", "scale_by_adam", "add_decayed_weights",
+                                                     "scale", "applied"]
+    updates, _ = optimizer.update(PARAMS, optimizer.init(PARAMS), PARAMS)
+    assert explained.rows[-2].norm == pytest.approx(float(jnp.linalg.norm(updates["w"])), rel=1e-6)
 
 
 def test_an_update_lost_to_rounding_is_seen_and_shown_in_a_notebook():
