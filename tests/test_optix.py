@@ -38,6 +38,7 @@ TRANSFORMATIONS = {
     "clip": lambda o: o.chain(o.clip(0.5), o.clip_by_global_norm(0.7), o.scale(-0.1)),
     "apply_every": lambda o: o.chain(o.apply_every(3), o.scale_by_learning_rate(0.1, flip_sign=False)),
     "inject": lambda o: o.inject_hyperparams(o.adam)(o.exponential_decay(0.1, 3, 0.5), b1=o.constant_schedule(0.8)),
+    "inject in bfloat16": lambda o: o.inject_hyperparams(o.sgd, "momentum", "bfloat16")(0.1, momentum=0.9),
     "masked": lambda o: o.chain(o.masked(o.adam(0.1), lambda p: {"w": False, "b": [True, True]}), o.identity()),
     "frozen": lambda o: o.masked(o.set_to_zero(), {"w": True, "b": False}),
 }
@@ -186,7 +187,8 @@ def test_target_networks():
 # ---- laws ----
 
 def test_identities_in_a_chain_change_nothing():
-    plain, dressed = optix.adam(0.1), optix.chain(optix.identity(), optix.adam(0.1), optix.chain())
+    plain, dressed = optix.adam(0.1), optix.chain(optix.identity(), optix.adam(0.1), optix.chain(),
+                                                  optix.scale_by_learning_rate(None))
     ours, _ = dressed.update(PARAMS, dressed.init(PARAMS))
     assert_same(ours, plain.update(PARAMS, plain.init(PARAMS))[0])
 
@@ -212,6 +214,19 @@ def test_gradients_may_be_numbers():
     optimizer = optix.chain(optix.clip_by_global_norm(1.0), optix.add_noise(0.0, 0.5), optix.sgd(lambda count: 0.5))
     updates, _ = optimizer.update({"w": 4.0}, optimizer.init({"w": 0.0}))
     assert float(updates["w"]) == -0.5
+
+
+def test_a_mask_hides_leaves_of_further_arguments():
+    def times_value(o):
+        def update(updates, state, params=None, *, value):
+            return jax.tree.map(lambda g, v: g * v, updates, value), state
+        return o.masked(o.GradientTransformationExtraArgs(o.init_empty_state, update), {"w": True, "b": False},
+                        mask_compatible_extra_args=True)
+
+    ours, theirs = (times_value(o).update(PARAMS, times_value(o).init(PARAMS), PARAMS, value=values(1))[0]
+                    for o in (optix, optax))
+    assert_same(ours, theirs)
+    np.testing.assert_array_equal(ours["b"][0], PARAMS["b"][0])
 
 
 def test_the_largest_count_stays():

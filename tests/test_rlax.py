@@ -241,6 +241,18 @@ def test_v_trace_on_policy_is_the_return():
     agree(found, (expected, expected, expected + v[:-1]), "on policy")
 
 
+def test_one_number_stands_for_a_sequence_of_it():
+    numbers = {"lambda_", "lambda_t", "discount_factor"}
+    found = [(title, name) for title, case in CASES.items() for name in case.arguments.keys() & numbers]
+    assert len(found) > 15
+    for title, name in found:
+        given, length = {key: x[0] for key, x in ARGUMENTS[title].items()}, T - (title == "retrace_continuous")
+        flag = {CASES[title].stop: True} if CASES[title].stop else {}
+        one, many = (CASES[title].call(rlax, **{**given, name: x}, **flag)
+                     for x in (np.float32(0.6), np.full(length, 0.6, np.float32)))
+        agree(one, many, title, 1e-6)
+
+
 # ---- the stopped gradients
 
 @pytest.mark.parametrize("title", [title for title, case in CASES.items() if case.stop])
@@ -365,6 +377,18 @@ def test_epsilon_softmax():
           (expected, np.log(expected[2]), reference.entropy(expected)), "epsilon_softmax")
     drawn = minijax.vmap(policy.sample, in_axes=(0, None))(minijax.random.split(minijax.random.key(0), 4000), logits)
     agree(np.bincount(np.asarray(drawn)) / 4000, expected, "samples", 0.03)
+
+
+def test_clipped_entropy_softmax_is_softmax_but_for_the_entropy():
+    clipped, plain = rlax.clipped_entropy_softmax(0.7), rlax.softmax(0.7)
+    key, logits, other = minijax.random.key(0), np.float32([[1.0, 2.0, 0.5]] * 50), np.float32([[0.0, 2.0, 1.0]] * 50)
+    agree((clipped.sample(key, logits, None), clipped.probs(logits, None), clipped.kl(logits, other)),
+          (plain.sample(key, logits), plain.probs(logits), plain.kl(logits, other)), "clipped", 0.0)
+
+
+def test_one_hot_has_the_dtype_asked_for():
+    marked = rlax.one_hot(np.int32([2, 5]), 3, dtype=np.int32)
+    assert marked.dtype == np.int32 and marked.tolist() == [[0, 0, 1], [0, 0, 0]]
 
 
 def test_polynomial_schedule():
