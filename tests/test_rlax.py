@@ -433,6 +433,8 @@ def test_clip_gradient_of_a_tree():
 
 # ---- the rest of RLax, over the bridge
 
+PENALTY = original.LagrangePenalty(np.float32(1.0), 0.1)
+POPART = original.PopArtState(np.zeros(3, np.float32), np.ones(3, np.float32), np.ones(3, np.float32))
 BRIDGED = {
     "expectile_loss": (lambda p, t: original.expectile_loss(p, t, 0.7), ((4,), (4,))),
     "feature_control_rewards": (original.feature_control_rewards, ((4, 3),)),
@@ -441,8 +443,12 @@ BRIDGED = {
                     ((4, 9),)),
     "embed_oar": (lambda f, r: original.embed_oar(f, np.array([1, 0]), r, 3), ((2, 4), (2,))),
     "squashed_gaussian": (lambda m, s: original.squashed_gaussian().entropy(m, s), ((3,), (3,))),
-    "mpo": (lambda q: original.mpo_compute_weights_and_temperature_loss(
-        q, original.LagrangePenalty(jjnp.array(1.0), 0.1), lambda x: x)[0], ((6, 2),)),
+    "mpo": (lambda q: original.mpo_compute_weights_and_temperature_loss(q, PENALTY, lambda x: x)[0], ((6, 2),)),
+    "vmpo_loss": (lambda p, a: original.vmpo_loss(p, a, PENALTY, [(p ** 2, PENALTY)])[0], ((6, 2), (6, 2))),
+    "popart": (lambda w, y: original.popart(3, 0.1, 1e-4, 1e6)[1]({"w": w, "b": w[0]}, POPART, y, np.arange(3))[0]["w"],
+               ((2, 3), (3,))),
+    "episodic_memory": (lambda e: original.episodic_memory_intrinsic_rewards(e, 2, 1.0, max_memory_size=10)[0],
+                        ((6, 2),)),
 }
 
 
