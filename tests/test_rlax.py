@@ -359,6 +359,14 @@ def test_likelihood_of_what_is_certain_has_a_derivative(p, t, slope):
     assert p != t or minijax.grad(rlax.log_loss)(p, t) == -slope
 
 
+@pytest.mark.parametrize("function, slope", [
+    (rlax.signed_logp1, 1.0), (rlax.signed_expm1, 1.0), (lambda x: rlax.signed_hyperbolic(x, 0.1), 0.6),
+    (lambda x: rlax.signed_parabolic(x, 0.1), 1 / 0.6), (lambda x: rlax.power(x, 2.5), 1.0)])
+def test_signed_functions_have_a_derivative_at_zero(function, slope):
+    found = minijax.vmap(minijax.grad(function))(np.float32([0.0, 1e-6, -1e-6]))
+    agree(found, np.float32([slope] * 3), "at zero", 1e-5)
+
+
 def test_a_lambda_may_be_an_integer_where_rlax_takes_one():
     r_t, values = np.ones(2, np.float32), np.zeros(3, np.float32)
     assert rlax.truncated_generalized_advantage_estimation(r_t, r_t, 1, values).tolist() == [2.0, 1.0]
