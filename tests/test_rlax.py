@@ -428,6 +428,17 @@ def test_invalid_choices():
     assert rlax.softmax().logprob(-1, np.float32([0.0, 1.0])) == -np.inf
 
 
+def test_a_gradient_within_the_norm_is_not_clipped():
+    small = np.float32([0.3, -0.4, 0.0])
+    agree(rlax.dpg_loss(Q, small, 1.5), np.array(reference.dpg_loss(Q, small, 1.5)), "small")
+    assert not minijax.grad(lambda dqda: rlax.dpg_loss(Q, dqda, 1.5, False).sum())(Q).any()  # nor NaN
+
+
+def test_atoms_without_bound_count_as_the_ends():
+    projected = rlax.categorical_l2_project(np.float32([-np.inf, np.inf]), np.float32([0.25, 0.75]), np.arange(3.0))
+    assert projected.tolist() == [0.25, 0.0, 0.75]
+
+
 def test_clip_gradient_of_a_tree():
     def weighed(tree):
         clipped = rlax.clip_gradient(tree, -1.0, 1.0)
