@@ -264,6 +264,15 @@ def test_a_new_learning_rate_compiles_nothing():
     assert len(traced) == 1 and np.allclose(firsts, np.array([1, 2, 4]) * firsts[0])
 
 
+def test_a_hyperparameter_may_have_a_dtype_of_its_own():
+    def dtype(lib, optimizers, rate):
+        state = optimizers.inject_hyperparams(optimizers.sgd)(rate).init({"w": lib.numpy.ones(2, "bfloat16")})
+        return state.hyperparams["learning_rate"].dtype
+
+    assert dtype(minijax, optix, 0.1) == dtype(jax, optax, 0.1) == "bfloat16"
+    assert dtype(minijax, optix, jnp.float32(0.1)) == dtype(jax, optax, jax.numpy.float32(0.1)) == "float32"
+
+
 def trained(learning_rate, optimizers, lib, steps=2):
     """The loss after some steps."""
     optimizer = optimizers.adam(learning_rate)
