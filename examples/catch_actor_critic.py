@@ -77,10 +77,10 @@ def loss_of_episode(params, episode: Transition, played):
     logits, v_tm1 = minijax.vmap(network.apply, (None, 0))(params, episode.s_tm1)
     _, v_t = minijax.vmap(network.apply, (None, 0))(params, episode.s_t)
     rho_tm1 = jnp.exp(actor.logprob(episode.a_tm1, logits) - played)
-    traced = rlax.vtrace_td_error_and_advantage(v_tm1, v_t, episode.r_t, DISCOUNT * episode.discount_t, rho_tm1, LAMBDA)
+    vtrace = rlax.vtrace_td_error_and_advantage(v_tm1, v_t, episode.r_t, DISCOUNT * episode.discount_t, rho_tm1, LAMBDA)
     weights = jnp.ones_like(v_tm1)
-    return (rlax.policy_gradient_loss(logits, episode.a_tm1, traced.pg_advantage, weights)
-            + CRITIC * jnp.mean(rlax.l2_loss(traced.errors)) + ENTROPY * rlax.entropy_loss(logits, weights))
+    return (rlax.policy_gradient_loss(logits, episode.a_tm1, vtrace.pg_advantage, weights)
+            + CRITIC * jnp.mean(rlax.l2_loss(vtrace.errors)) + ENTROPY * rlax.entropy_loss(logits, weights))
 
 
 def loss(params, episodes, played):

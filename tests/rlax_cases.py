@@ -93,7 +93,7 @@ case("general_off_policy_returns_from_q_and_v", {**V_STEPS, "q_t": floats(T - 1)
 case("td_lambda", {**V_STEPS, **LAMBDA, "v_tm1": floats(T)}, STOP)
 case("sarsa_lambda", {**Q_STEPS, "a_t": choices(T), **LAMBDA}, STOP)
 case("q_lambda", {**Q_STEPS, **LAMBDA}, STOP)
-case("retrace", {**RETRACE, "lambda_": between(0, 1)}, STOP)
+case("retrace", {**RETRACE, "lambda_": between(0, 1)}, STOP, eps=0.1)
 case("retrace_continuous", {**V_STEPS, "q_tm1": floats(T), "q_t": floats(T - 1), "log_rhos": floats(T - 1),
                             "lambda_": between(0, 1)}, STOP)
 
@@ -134,8 +134,8 @@ def transformed_error(title, arguments, targets, **options):
     case(title, arguments, STOP, call, expected)
 
 
-def retrace_targets(q_t, a_t, r_t, discount_t, pi_t, mu_t, lambda_):
-    weights = reference.retrace_weights(a_t, pi_t, mu_t, lambda_)
+def retrace_targets(q_t, a_t, r_t, discount_t, pi_t, mu_t, lambda_, eps):
+    weights = reference.retrace_weights(a_t, pi_t, mu_t, lambda_, eps)
     return reference.general_off_policy_returns_from_action_values(
         reference.signed_parabolic(q_t), a_t, r_t, discount_t, weights, pi_t)
 
@@ -157,7 +157,7 @@ transformed("transformed_general_off_policy_returns_from_action_values",
              for name in ("q_t", "a_t", "r_t", "discount_t", "c_t", "pi_t")},
             "SIGNED_HYPERBOLIC_PAIR", reference.signed_hyperbolic, reference.signed_parabolic, "q_t")
 transformed_error("transformed_q_lambda", {**Q_STEPS, **LAMBDA}, q_lambda_targets)
-transformed_error("transformed_retrace", {**RETRACE, "lambda_": between(0, 1)}, retrace_targets)
+transformed_error("transformed_retrace", {**RETRACE, "lambda_": between(0, 1)}, retrace_targets, eps=0.1)
 transformed_error("transformed_n_step_q_learning",
                   {"q_tm1": floats(T, A), "a_tm1": choices(T), **EARNED, "target_q_t": floats(T, A), "a_t": choices(T)},
                   n_step_targets, n=2)
@@ -174,7 +174,7 @@ case("categorical_double_q_learning", {**ATOMS, "q_t_selector": floats(A)}, STOP
 case("quantile_regression_loss", SAMPLES, STOP)
 case("quantile_regression_loss: Huber", SAMPLES, STOP, huber_param=0.7)
 case("quantile_q_learning", {**QUANTILES, "dist_q_t_selector": floats(K, A)}, STOP, huber_param=0.7)
-case("quantile_expected_sarsa", {**QUANTILES, "probs_a_t": probs(A)}, STOP)
+case("quantile_expected_sarsa", {**QUANTILES, "probs_a_t": probs(A)}, STOP, huber_param=0.7)
 
 POLICY = {"logits_t": floats(T, A)}
 case("dpg_loss", {"a_t": floats(A), "dqda_t": floats(A)}, USE)

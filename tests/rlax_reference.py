@@ -132,12 +132,12 @@ def q_lambda(q_tm1, a_tm1, r_t, discount_t, q_t, lambda_):
     return minus_taken(lambda_returns(r_t, discount_t, [max(q) for q in q_t], lambda_), q_tm1, a_tm1)
 
 
-def retrace_weights(a_t, pi_t, mu_t, lambda_, eps=1e-8):
+def retrace_weights(a_t, pi_t, mu_t, lambda_, eps):
     return [min(1.0, pi_t[t][a] / (mu_t[t] + eps)) * np.broadcast_to(lambda_, len(a_t))[t] for t, a in enumerate(a_t)]
 
 
-def retrace(q_tm1, q_t, a_tm1, a_t, r_t, discount_t, pi_t, mu_t, lambda_):
-    weights = retrace_weights(a_t, pi_t, mu_t, lambda_)
+def retrace(q_tm1, q_t, a_tm1, a_t, r_t, discount_t, pi_t, mu_t, lambda_, eps):
+    weights = retrace_weights(a_t, pi_t, mu_t, lambda_, eps)
     targets = general_off_policy_returns_from_action_values(q_t, a_t, r_t, discount_t, weights, pi_t)
     return minus_taken(targets, q_tm1, a_tm1)
 

@@ -38,12 +38,13 @@ TRANSFORMATIONS = {
     "clip": lambda o: o.chain(o.clip(0.5), o.clip_by_global_norm(0.7), o.scale(-0.1)),
     "apply_every": lambda o: o.chain(o.apply_every(3), o.scale_by_learning_rate(0.1, flip_sign=False)),
     "inject": lambda o: o.inject_hyperparams(o.adam)(o.exponential_decay(0.1, 3, 0.5), b1=o.constant_schedule(0.8)),
+    "inject in bfloat16": lambda o: o.inject_hyperparams(o.sgd, "momentum", "bfloat16")(0.1, momentum=0.9),
     "masked": lambda o: o.chain(o.masked(o.adam(0.1), lambda p: {"w": False, "b": [True, True]}), o.identity()),
     "frozen": lambda o: o.masked(o.set_to_zero(), {"w": True, "b": False}),
 }
 SCHEDULES = {
     "constant": lambda o: o.constant_schedule(0.3),
-    "linear": lambda o: o.linear_schedule(0.1, 1.0, 10, 3),
+    "linear": lambda o: o.linear_schedule(0.1, 1.0, 1e1, 3),
     "polynomial": lambda o: o.polynomial_schedule(1.0, 0.1, 2, 10, 3),
     "no transition": lambda o: o.polynomial_schedule(1.0, 0.1, 2, 0),
     "exponential": lambda o: o.exponential_decay(1.0, 4, 0.5, 2, end_value=0.1),
@@ -155,6 +156,13 @@ def test_schedules_are_optax_s():
         assert float(SCHEDULES[name](optix)(7)) == pytest.approx(float(theirs[name][7]), rel=1e-5, abs=1e-7)
 
 
+def test_the_peak_of_a_warm_up_may_be_traced():
+    peaks = np.float32([0.0, 0.5, 2.0])
+    found = minijax.vmap(lambda peak: optix.warmup_cosine_decay_schedule(0.1, peak, 5, 15, 0.2)(7))(peaks)
+    expected = [optix.warmup_cosine_decay_schedule(0.1, float(peak), 5, 15, 0.2)(7) for peak in peaks]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_names_and_signatures():
     """All names of 2020; what optax has today has its parameters and defaults."""
     assert set(NAMES_OF_2020) <= set(optix.__all__)
@@ -179,7 +187,8 @@ def test_target_networks():
 # ---- laws ----
 
 def test_identities_in_a_chain_change_nothing():
-    plain, dressed = optix.adam(0.1), optix.chain(optix.identity(), optix.adam(0.1), optix.chain())
+    plain, dressed = optix.adam(0.1), optix.chain(optix.identity(), optix.adam(0.1), optix.chain(),
+                                                  optix.scale_by_learning_rate(None))
     ours, _ = dressed.update(PARAMS, dressed.init(PARAMS))
     assert_same(ours, plain.update(PARAMS, plain.init(PARAMS))[0])
 
@@ -193,6 +202,31 @@ def test_clipping_bounds_what_is_large_and_leaves_the_rest(size):
     assert float(optix.global_norm(short)) == pytest.approx(min(norm, 0.5), rel=1e-6)
     small, _ = optix.clip(0.5).update(gradients, optix.EmptyState())
     assert_same(small, jax.tree.map(lambda x: np.clip(x, -0.5, 0.5), gradients))
+
+
+def test_mixed_precision_is_clipped_by_an_array():
+    gradients = {"narrow": jnp.full(4, 2.0, "bfloat16"), "wide": jnp.zeros(3)}
+    short, _ = optix.clip_by_global_norm(jnp.float32(1.0)).update(gradients, optix.EmptyState())
+    assert short["narrow"].dtype == jnp.bfloat16 and short["narrow"].tolist() == [0.5] * 4
+
+
+def test_gradients_may_be_numbers():
+    optimizer = optix.chain(optix.clip_by_global_norm(1.0), optix.add_noise(0.0, 0.5), optix.sgd(lambda count: 0.5))
+    updates, _ = optimizer.update({"w": 4.0}, optimizer.init({"w": 0.0}))
+    assert float(updates["w"]) == -0.5
+
+
+def test_a_mask_hides_leaves_of_further_arguments():
+    def times_value(o):
+        def update(updates, state, params=None, *, value):
+            return jax.tree.map(lambda g, v: g * v, updates, value), state
+        return o.masked(o.GradientTransformationExtraArgs(o.init_empty_state, update), {"w": True, "b": False},
+                        mask_compatible_extra_args=True)
+
+    ours, theirs = (times_value(o).update(PARAMS, times_value(o).init(PARAMS), PARAMS, value=values(1))[0]
+                    for o in (optix, optax))
+    assert_same(ours, theirs)
+    np.testing.assert_array_equal(ours["b"][0], PARAMS["b"][0])
 
 
 def test_the_largest_count_stays():
@@ -228,6 +262,15 @@ def test_a_new_learning_rate_compiles_nothing():
         firsts.append(float(updates["w"][0, 0]))
         np.testing.assert_allclose(other, -rate * PARAMS["w"], rtol=1e-6)
     assert len(traced) == 1 and np.allclose(firsts, np.array([1, 2, 4]) * firsts[0])
+
+
+def test_a_hyperparameter_may_have_a_dtype_of_its_own():
+    def dtype(lib, optimizers, rate):
+        state = optimizers.inject_hyperparams(optimizers.sgd)(rate).init({"w": lib.numpy.ones(2, "bfloat16")})
+        return state.hyperparams["learning_rate"].dtype
+
+    assert dtype(minijax, optix, 0.1) == dtype(jax, optax, 0.1) == "bfloat16"
+    assert dtype(minijax, optix, jnp.float32(0.1)) == dtype(jax, optax, jax.numpy.float32(0.1)) == "float32"
 
 
 def trained(learning_rate, optimizers, lib, steps=2):
@@ -365,6 +408,15 @@ applied              f32[2,2]  0.559  0.11          0.5 at ['layer']['w'][1, 0]"
     assert everything.rows[0].type == "2 leaves" and everything.rows[0].norm == pytest.approx(27 ** 0.5)
 
 
+def test_injected_hyperparameters_hide_no_stage():
+    optimizer = optix.inject_hyperparams(optix.adamw)(optix.constant_schedule(0.1))
+    explained = optix.explain_update(optimizer, PARAMS, optimizer.init(PARAMS), PARAMS, "['w']")
+    assert [row.stage for row in explained.rows] == ["parameter", "gradient", "scale_by_adam", "add_decayed_weights",
+                                                     "scale", "applied"]
+    updates, _ = optimizer.update(PARAMS, optimizer.init(PARAMS), PARAMS)
+    assert explained.rows[-2].norm == pytest.approx(float(jnp.linalg.norm(updates["w"])), rel=1e-6)
+
+
 def test_an_update_lost_to_rounding_is_seen_and_shown_in_a_notebook():
     optimizer, params = optix.sgd(1e-4), {"<w>": jnp.ones((), "bfloat16")}
     explained = optix.explain_update(optimizer, params, optimizer.init(params), params)
@@ -416,6 +468,8 @@ REFUSED = {
                          "params['w']", "expected a list of 1"),
     "gradients of a batch": (lambda: optix.apply_updates(PARAMS, {**PARAMS, "w": np.ones((2, 5, 3))}), ShapeError,
                              "params['w'] has shape (5, 3), updates['w'] has shape (2, 5, 3)"),
+    "target of others": (lambda: optix.periodic_update(PARAMS, {"w": PARAMS["w"]}, 1, 2), TreeError,
+                         "new_tensors and old_tensors are unlike trees", "missing ['b']"),
     "state of others": (lambda: optix.trace(0.9).update(PARAMS, optix.scale_by_adam().init(PARAMS)), MinijaxTypeError,
                         "the state is a TraceState(trace), got a ScaleByAdamState with"),
     "state of a chain": (lambda: optix.sgd(0.1).update(PARAMS, adam_state()[0]), MinijaxValueError,

@@ -213,25 +213,23 @@ def test_lambda_zero_looks_one_step_ahead():
 
 
 def test_lambda_one_goes_to_the_end():
-    found, given = with_arguments(lambda_=1.0, lambda_t=1.0, rho_tm1=1.0, log_rhos=0.0)
-
-    def to_the_end(title, values):
-        x = given[title]
-        return np.array([reference.discounted_returns(x["r_t"][b], x["discount_t"][b], values[b, -1])
-                         for b in range(BATCH)])
+    found, given = with_arguments(lambda_=1.0, lambda_t=1.0)
 
     def taken(q, a):
         return np.take_along_axis(q, a[..., None], -1)[..., 0]
 
-    for title in ("lambda_returns", "lambda_returns: one lambda", "discounted_returns"):
-        agree(found[title], to_the_end(title, given[title]["v_t"]), title)
-    for title in ("td_lambda",):
-        agree(found[title], to_the_end(title, given[title]["v_t"]) - given[title]["v_tm1"], title)
-    x = given["q_lambda"]
-    agree(found["q_lambda"], to_the_end("q_lambda", x["q_t"].max(-1)) - taken(x["q_tm1"], x["a_tm1"]), "q_lambda")
-    x = given["sarsa_lambda"]
-    agree(found["sarsa_lambda"], to_the_end("sarsa_lambda", taken(x["q_t"], x["a_t"])) - taken(x["q_tm1"], x["a_tm1"]),
-          "sarsa_lambda")
+    for title, values, prediction in (
+            ("lambda_returns", lambda x: x["v_t"], lambda x: 0.0),
+            ("lambda_returns: one lambda", lambda x: x["v_t"], lambda x: 0.0),
+            ("discounted_returns", lambda x: x["v_t"], lambda x: 0.0),
+            ("td_lambda", lambda x: x["v_t"], lambda x: x["v_tm1"]),
+            ("truncated_generalized_advantage_estimation", lambda x: x["values"], lambda x: x["values"][:, :-1]),
+            ("q_lambda", lambda x: x["q_t"].max(-1), lambda x: taken(x["q_tm1"], x["a_tm1"])),
+            ("sarsa_lambda", lambda x: taken(x["q_t"], x["a_t"]), lambda x: taken(x["q_tm1"], x["a_tm1"]))):
+        x = given[title]
+        returns = [reference.discounted_returns(r, discount, v[-1])
+                   for r, discount, v in zip(x["r_t"], x["discount_t"], values(x), strict=True)]
+        agree(found[title], np.array(returns) - prediction(x), title)
 
 
 def test_v_trace_on_policy_is_the_return():
@@ -241,6 +239,18 @@ def test_v_trace_on_policy_is_the_return():
         v[:-1], v[1:], r, discount, np.ones(T))))
     expected = np.array(reference.discounted_returns(r, discount, v[-1])) - v[:-1]
     agree(found, (expected, expected, expected + v[:-1]), "on policy")
+
+
+def test_one_number_stands_for_a_sequence_of_it():
+    numbers = {"lambda_", "lambda_t", "discount_factor"}
+    found = [(title, name) for title, case in CASES.items() for name in case.arguments.keys() & numbers]
+    assert len(found) > 15
+    for title, name in found:
+        given, length = {key: x[0] for key, x in ARGUMENTS[title].items()}, T - (title == "retrace_continuous")
+        flag = {CASES[title].stop: True} if CASES[title].stop else {}
+        one, many = (CASES[title].call(rlax, **{**given, name: x}, **flag)
+                     for x in (np.float32(0.6), np.full(length, 0.6, np.float32)))
+        agree(one, many, title, 1e-6)
 
 
 # ---- the stopped gradients
@@ -299,8 +309,18 @@ def test_signature(name):
     extra = ["tx_pair"] if name.startswith("transformed") and next(iter(own)) == "tx_pair" else []
     assert list(own) == extra + list(their)
     for parameter in their:
-        if not isinstance(their[parameter].default, (tuple, type)):
-            assert own[parameter].default == their[parameter].default, parameter
+        default = rlax.IDENTITY_PAIR if parameter == "tx_pair" else their[parameter].default
+        assert own[parameter].default == default or isinstance(default, type), parameter
+
+
+@pytest.mark.parametrize("name, parameters", {
+    "clip_gradient": "x, gradient_min, gradient_max", "epsilon_softmax": "epsilon, temperature",
+    "polynomial_schedule": "init_value, end_value, power, transition_steps, transition_begin=0",
+    "rank_assert": "inputs, expected_ranks", "type_assert": "inputs, expected_types"}.items())
+def test_signature_of_2020(name, parameters):
+    """What RLax has no more, or hides behind a decorator."""
+    found = inspect.signature(getattr(rlax, name)).parameters.values()
+    assert ", ".join(str(each.replace(annotation=each.empty)) for each in found) == parameters
 
 
 def test_distributions_have_the_functions_of_rlax():
@@ -318,6 +338,46 @@ def test_distributions_have_the_functions_of_rlax():
 
 # ---- what RLax does not have, or not well
 
+def test_values_may_be_narrower_than_rewards():
+    """Returns of bfloat16 values and f32 rewards, which RLax refuses, are f32."""
+    x = {name: given[0] for name, given in ARGUMENTS["vtrace"].items()}
+    narrow, wide = jnp.asarray(x["v_t"], "bfloat16"), np.asarray(jnp.asarray(x["v_t"], "bfloat16"), np.float32)
+    for returns in (lambda v: rlax.lambda_returns(x["r_t"], x["discount_t"], v, x["lambda_"]),
+                    lambda v: rlax.n_step_bootstrapped_returns(x["r_t"], x["discount_t"], v, 3),
+                    lambda v: rlax.vtrace(x["v_tm1"], v, x["r_t"], x["discount_t"], x["rho_tm1"])):
+        assert returns(narrow).dtype == np.float32
+        agree(returns(narrow), returns(wide), "narrow values", 0.02)
+    cells = {name: given[0] for name, given in ARGUMENTS["pixel_control_loss"].items()}
+    halves = {name: jnp.asarray(cells[name], "bfloat16") for name in ("observations", "action_values")}
+    assert rlax.pixel_control_loss(**{**cells, **halves, "discount_factor": 0.9}, cell_size=2).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("p, t, slope", [(0.0, 0.0, -1.0), (1.0, 1.0, 1.0), (0.0, 1.0, 1.0), (1.0, 0.0, -1.0)])
+def test_likelihood_of_what_is_certain_has_a_derivative(p, t, slope):
+    assert rlax.likelihood(p, t) == float(p == t)
+    assert minijax.grad(rlax.likelihood)(p, t) == slope
+    assert p != t or minijax.grad(rlax.log_loss)(p, t) == -slope
+
+
+@pytest.mark.parametrize("function, slope", [
+    (rlax.signed_logp1, 1.0), (rlax.signed_expm1, 1.0), (lambda x: rlax.signed_hyperbolic(x, 0.1), 0.6),
+    (lambda x: rlax.signed_parabolic(x, 0.1), 1 / 0.6), (lambda x: rlax.power(x, 2.5), 1.0)])
+def test_signed_functions_have_a_derivative_at_zero(function, slope):
+    found = minijax.vmap(minijax.grad(function))(np.float32([0.0, 1e-6, -1e-6]))
+    agree(found, np.float32([slope] * 3), "at zero", 1e-5)
+
+
+def test_a_lambda_may_be_an_integer_where_rlax_takes_one():
+    r_t, values = np.ones(2, np.float32), np.zeros(3, np.float32)
+    assert rlax.truncated_generalized_advantage_estimation(r_t, r_t, 1, values).tolist() == [2.0, 1.0]
+
+
+def test_a_ratio_without_bound_costs_nothing_without_an_advantage():
+    ratios, advantages = np.float32([np.inf, 1.0]), np.float32([0.0, 1.0])
+    assert rlax.clipped_surrogate_pg_loss(ratios, advantages, 0.2) == -0.5
+    assert minijax.grad(rlax.clipped_surrogate_pg_loss)(ratios, advantages, 0.2).tolist() == [0.0, -0.5]
+
+
 def test_epsilon_softmax():
     logits, policy = np.float32([1.0, 2.0, 0.5]), rlax.epsilon_softmax(0.3, 0.7)
     expected = np.array(reference.explore(reference.softmax(logits / 0.7), 0.3))
@@ -325,6 +385,18 @@ def test_epsilon_softmax():
           (expected, np.log(expected[2]), reference.entropy(expected)), "epsilon_softmax")
     drawn = minijax.vmap(policy.sample, in_axes=(0, None))(minijax.random.split(minijax.random.key(0), 4000), logits)
     agree(np.bincount(np.asarray(drawn)) / 4000, expected, "samples", 0.03)
+
+
+def test_clipped_entropy_softmax_is_softmax_but_for_the_entropy():
+    clipped, plain = rlax.clipped_entropy_softmax(0.7), rlax.softmax(0.7)
+    key, logits, other = minijax.random.key(0), np.float32([[1.0, 2.0, 0.5]] * 50), np.float32([[0.0, 2.0, 1.0]] * 50)
+    agree((clipped.sample(key, logits, None), clipped.probs(logits, None), clipped.kl(logits, other)),
+          (plain.sample(key, logits), plain.probs(logits), plain.kl(logits, other)), "clipped", 0.0)
+
+
+def test_one_hot_has_the_dtype_asked_for():
+    marked = rlax.one_hot(np.int32([2, 5]), 3, dtype=np.int32)
+    assert marked.dtype == np.int32 and marked.tolist() == [[0, 0, 1], [0, 0, 0]]
 
 
 def test_polynomial_schedule():
@@ -356,6 +428,17 @@ def test_invalid_choices():
     assert rlax.softmax().logprob(-1, np.float32([0.0, 1.0])) == -np.inf
 
 
+def test_a_gradient_within_the_norm_is_not_clipped():
+    small = np.float32([0.3, -0.4, 0.0])
+    agree(rlax.dpg_loss(Q, small, 1.5), np.array(reference.dpg_loss(Q, small, 1.5)), "small")
+    assert not minijax.grad(lambda dqda: rlax.dpg_loss(Q, dqda, 1.5, False).sum())(Q).any()  # nor NaN
+
+
+def test_atoms_without_bound_count_as_the_ends():
+    projected = rlax.categorical_l2_project(np.float32([-np.inf, np.inf]), np.float32([0.25, 0.75]), np.arange(3.0))
+    assert projected.tolist() == [0.25, 0.0, 0.75]
+
+
 def test_clip_gradient_of_a_tree():
     def weighed(tree):
         clipped = rlax.clip_gradient(tree, -1.0, 1.0)
@@ -369,6 +452,8 @@ def test_clip_gradient_of_a_tree():
 
 # ---- the rest of RLax, over the bridge
 
+PENALTY = original.LagrangePenalty(np.float32(1.0), 0.1)
+POPART = original.PopArtState(np.zeros(3, np.float32), np.ones(3, np.float32), np.ones(3, np.float32))
 BRIDGED = {
     "expectile_loss": (lambda p, t: original.expectile_loss(p, t, 0.7), ((4,), (4,))),
     "feature_control_rewards": (original.feature_control_rewards, ((4, 3),)),
@@ -377,8 +462,11 @@ BRIDGED = {
                     ((4, 9),)),
     "embed_oar": (lambda f, r: original.embed_oar(f, np.array([1, 0]), r, 3), ((2, 4), (2,))),
     "squashed_gaussian": (lambda m, s: original.squashed_gaussian().entropy(m, s), ((3,), (3,))),
-    "mpo": (lambda q: original.mpo_compute_weights_and_temperature_loss(
-        q, original.LagrangePenalty(jjnp.array(1.0), 0.1), lambda x: x)[0], ((6, 2),)),
+    "mpo": (lambda q: original.mpo_compute_weights_and_temperature_loss(q, PENALTY, lambda x: x)[0], ((6, 2),)),
+    "vmpo_loss": (lambda p, a: original.vmpo_loss(p, a, PENALTY, [(p ** 2, PENALTY)])[0], ((6, 2), (6, 2))),
+    "popart": (lambda w, y: original.popart(3, 0.1, 1e-4, 1e6)[1]({"w": w, "b": w[0]}, POPART, y, np.arange(3))[0]["w"],
+               ((2, 3), (3,))),
+    "knn_query": (lambda data, points: original.knn_query(data, points, 2).neighbor_neg_distances, ((6, 2), (3, 2))),
 }
 
 
@@ -395,7 +483,9 @@ def test_the_rest_rides_over_the_bridge():
 
         return run(m.jit(everything), given)
 
-    agree(derived(minijax, interop.from_jax), derived(jax, lambda f: f), "bridge")
+    expected = derived(jax, lambda f: f)
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(expected))
+    agree(derived(minijax, interop.from_jax), expected, "bridge")
 
 
 # ---- mistakes
@@ -413,6 +503,10 @@ def test_a_batch_is_told_of_vmap():
         rlax.q_learning(Q, 0, np.zeros(8, np.float32), ONE, Q)
     with mistake(ShapeError, "lambda_: float[] or float[T], got f32[8,2], of rank 2", "in_axes=(None, None, None, 0)"):
         rlax.lambda_returns(Q, Q, Q, np.zeros((8, 2), np.float32))
+    with mistake(ShapeError, "in_axes=(0, 0, 0, None, None))"):  # a flag by keyword: what lies between counts, too
+        rlax.lambda_returns(*[np.zeros((8, 3), np.float32)] * 3, stop_target_gradients=True)
+    with mistake(ShapeError, "minijax.vmap(rlax.lambda_returns)(...)"):
+        rlax.lambda_returns(*[np.zeros((8, 3), np.float32)] * 2, v_t=np.zeros((8, 3), np.float32))
     with mistake(ShapeError, "q_t: float[A], got f32[], of rank 0", "Give it the axes of float[A]"):
         rlax.q_learning(Q, 0, ONE, ONE, ONE)
 
@@ -432,6 +526,8 @@ def test_the_hint_of_vmap_works():
     (lambda: rlax.lambda_returns(Q[:0], Q[:0], Q[:0]), ShapeError, ("got f32[0]", "T is at least 1")),
     (lambda: rlax.td_lambda([1.0], Q, Q, Q, 1.0), MinijaxTypeError, ("rlax.td_lambda: v_tm1", "asarray")),
     (lambda: rlax.n_step_bootstrapped_returns(Q, Q, Q, 0), MinijaxValueError, ("n=0", "at least 1")),
+    (lambda: rlax.n_step_bootstrapped_returns(Q, Q, Q, 2.0), MinijaxTypeError, ("n: a whole number, got 2.0",)),
+    (lambda: rlax.pixel_control_rewards(np.zeros((2, 4, 4, 1), np.float32), 0), MinijaxValueError, ("cell_size=0",)),
     (lambda: rlax.epsilon_greedy().probs(Q), MinijaxTypeError, ("no epsilon", "epsilon_greedy(0.05)")),
     (lambda: rlax.softmax().probs(np.arange(3)), DtypeError, ("rlax.softmax().probs takes logits: float[..., A]",)),
     (lambda: rlax.polynomial_schedule(1.0, 0.0, 1.0, 0), MinijaxValueError, ("transition_steps=0",)),
@@ -465,7 +561,13 @@ def test_probabilities_that_are_none(name, call):
         call(np.float32([-0.5, 1.5]))
     with mistake(MinijaxValueError, name, "sum to nan"):
         call(np.float32([np.nan, 1.0]))
-    call(np.float32([0.25, 0.75]))
-    minijax.jit(call)(np.float32([0.5, 0.7]))  # not known while tracing
+    right, wrong = np.float32([0.25, 0.75]), np.float32([0.5, 0.7])
+    call(right)
+    minijax.jit(call)(wrong)  # not known while tracing
+    with mistake(MinijaxValueError, name, "sum to 1.2", bare=True):
+        minijax.vmap(call, in_axes=1)(np.stack([right, wrong], axis=1))
+    with mistake(MinijaxValueError, name, "sum to 1.2", bare=True):
+        minijax.vmap(minijax.grad(lambda p: jnp.sum(call(p))))(np.stack([right, wrong]))
+    minijax.vmap(minijax.vmap(call, in_axes=1))(np.stack([[right, right]] * 3).swapaxes(1, 2))
     with config.override("check", False):
         call(np.float32([0.5, 0.7]))

@@ -77,7 +77,7 @@ def add_noise(eta: Any, gamma: Any, key: Any = None, *, seed: int | None = None)
         count = next_count(state.count)
         deviation = jnp.sqrt(eta / count ** gamma)
         next_key, used = random.split(state.rng_key)
-        leaves, treedef = tree.flatten(updates)
+        leaves, treedef = tree.flatten(tree.map(jnp.asarray, updates))
         keys = random.split(used, len(leaves))
         noisy = [g + deviation * random.normal(k, g.shape, g.dtype) for g, k in zip(leaves, keys, strict=True)]
         return treedef.unflatten(noisy), AddNoiseState(count, next_key)

@@ -69,13 +69,14 @@ def decays(who: str, **values: Any) -> None:
 
 
 def count_of(who: str, name: str, value: Any, least: int = 0) -> Any:
-    """The value, if it is a whole number of at least `least`, or a scalar array of integers.
+    """The value, if it is a whole number of at least `least`, such as 1e4, or a scalar array of integers.
 
     >>> count_of("apply_every", "k", 4, least=1)
     4
     """
     number(who, name, value, least=least)
-    if not isinstance(value, numbers.Integral) and np.dtype(getattr(value, "dtype", float)).kind not in "iu":
+    whole = value.is_integer() if isinstance(value, float) else isinstance(value, numbers.Integral)
+    if not whole and np.dtype(getattr(value, "dtype", float)).kind not in "iu":
         raise MinijaxTypeError(f"{who}: {name} is a number of steps, got {value!r}{at_line()}. Pass an int.")
     return value
 

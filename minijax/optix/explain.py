@@ -11,6 +11,7 @@ import numpy as np
 from minijax import tree
 from minijax.errors import MinijaxValueError
 from minijax.optix.checks import tree_error
+from minijax.optix.hyperparameters import Injected
 from minijax.optix.transformation import Chain, GradientTransformation, check_stages, run_stage
 from minijax.optix.updates import apply_updates
 from minijax.pytree import keystr
@@ -93,7 +94,10 @@ def explain_update(transformation: GradientTransformation, gradients: Any, state
 
 def stages(transformation: GradientTransformation, updates: Any, state: Any, params: Any,
            extra: dict[str, Any]) -> Iterator[tuple[GradientTransformation, Any, Any]]:
-    """Each stage in turn, chains within chains opened, with the updates and the state that it gives."""
+    """Each stage in turn, chains and injected transformations opened, with the updates and the state that it gives."""
+    if isinstance(transformation, Injected):
+        yield from stages(transformation.built(updates, state), updates, state.inner_state, params, extra)
+        return
     if not isinstance(transformation, Chain):
         yield transformation, *run_stage(transformation, updates, state, params, extra)
         return

@@ -40,6 +40,12 @@ class InjectStatefulHyperparamsState(NamedTuple):
 InjectHyperparamsState = InjectStatefulHyperparamsState
 
 
+class Injected(GradientTransformationExtraArgs):
+    """A transformation with hyper-parameters in its state; `built(updates, state)` has those of the state built in."""
+
+    built: Callable[[Any, Any], GradientTransformation]
+
+
 def inject_hyperparams(inner_factory: Callable[..., GradientTransformation], static_args: str | Iterable[str] = (),
                        hyperparam_dtype: Any = None) -> Callable[..., GradientTransformationExtraArgs]:
     """`inner_factory`, such as `adam`, with its numbers and schedules kept in the state.
@@ -79,19 +85,24 @@ def inject_hyperparams(inner_factory: Callable[..., GradientTransformation], sta
             values = {name: jnp.asarray(convert(value)) for name, value in values.items()}
             return InjectStatefulHyperparamsState(first_count(), values, counts, inner(values).init(params))
 
-        def update(updates: Any, state: InjectStatefulHyperparamsState, params: Any = None,
-                   **extra: Any) -> tuple[Any, InjectStatefulHyperparamsState]:
+        def current(updates: Any, state: InjectStatefulHyperparamsState) -> dict[str, Any]:
             state = fields("inject_hyperparams", state, InjectStatefulHyperparamsState)
             convert = converter(hyperparam_dtype, updates)
             values = {**state.hyperparams, **scheduled(schedules, state.hyperparams_states)}
-            values = {name: convert(value) for name, value in values.items()}
+            return {name: convert(value) for name, value in values.items()}
+
+        def update(updates: Any, state: InjectStatefulHyperparamsState, params: Any = None,
+                   **extra: Any) -> tuple[Any, InjectStatefulHyperparamsState]:
+            values = current(updates, state)
             updates, inner_state = run_stage(inner(values), updates, state.inner_state, params, extra)
             counts = {name: WrappedScheduleState(next_count(each.count))
                       for name, each in state.hyperparams_states.items()}
             return updates, InjectStatefulHyperparamsState(next_count(state.count), values, counts, inner_state)
 
         inner({name: schedule(first_count()) for name, schedule in schedules.items()})  # checks what it is given
-        return GradientTransformationExtraArgs(init, update)
+        injected = Injected(init, update)
+        injected.built = lambda updates, state: inner(current(updates, state))
+        return injected
 
     return factory
 

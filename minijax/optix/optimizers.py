@@ -49,6 +49,8 @@ def adamw(learning_rate: Any, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8, e
           mu_dtype: Any = None, weight_decay: Any = 1e-4, mask: Any = None, *, nesterov: bool = False) -> Chain:
     """Adam with weight decay beside the gradient (Loshchilov and Hutter, 2019); its update needs the parameters.
 
+    For the arguments see `adam` and `add_decayed_weights`.
+
     >>> adamw(0.001)
     chain(scale_by_adam, add_decayed_weights, scale)
     """
@@ -60,6 +62,8 @@ def rmsprop(learning_rate: Any, decay: Any = 0.9, eps: Any = 1e-8, initial_scale
             centered: bool = False, momentum: Any = None, nesterov: bool = False,
             bias_correction: bool = False) -> Chain:
     """RMSProp (Hinton, 2012), or its centred form (Graves, 2013), with momentum on the steps if asked for.
+
+    `learning_rate` is a number, a scalar array or a schedule; for the rest see `scale_by_rms` and `trace`.
 
     >>> rmsprop(0.001, centered=True, momentum=0.9)
     chain(scale_by_stddev, scale, trace)

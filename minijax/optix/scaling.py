@@ -13,6 +13,7 @@ from minijax.optix.checks import (check_schedule, count_of, fields, map_trees, n
                                   schedule_value)
 from minijax.optix.counting import first_count, next_count, square, zeros
 from minijax.optix.transformation import EmptyState, GradientTransformation, identity, init_empty_state
+from minijax.tracing.array import typeof
 
 Schedule = Callable[[Any], Any]
 ClipState = ClipByGlobalNormState = ScaleState = EmptyState
@@ -61,7 +62,7 @@ def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformation:
     def update(updates: Any, state: ScaleByScheduleState, params: Any = None) -> tuple[Any, ScaleByScheduleState]:
         count = fields("scale_by_schedule", state, ScaleByScheduleState).count
         step_size = schedule_value("scale_by_schedule", step_size_fn, count)
-        scaled = tree.map(lambda g: jnp.asarray(step_size, dtype=g.dtype) * g, updates)
+        scaled = tree.map(lambda g: jnp.asarray(step_size, dtype=typeof(g).dtype) * g, updates)
         return scaled, ScaleByScheduleState(next_count(count))
 
     return GradientTransformation(init, update)
@@ -117,7 +118,12 @@ def clip_by_global_norm(max_norm: Any) -> GradientTransformation:
     def update(updates: Any, state: EmptyState, params: Any = None) -> tuple[Any, EmptyState]:
         norm = global_norm(updates)
         short = norm < max_norm
-        return tree.map(lambda g: lax.select(short, g, g / norm.astype(g.dtype) * max_norm), updates), state
+
+        def shortened(g: Any) -> Any:
+            g = jnp.asarray(g)
+            return lax.select(short, g, g / norm.astype(g.dtype) * jnp.asarray(max_norm, dtype=g.dtype))
+
+        return tree.map(shortened, updates), state
 
     return GradientTransformation(init_empty_state, update)
 

@@ -178,7 +178,7 @@ def warmup_cosine_decay_schedule(init_value: Any, peak_value: Any, warmup_steps:
     0.5 1.0 0.0
     """
     not_negative("warmup_cosine_decay_schedule", warmup_steps=warmup_steps, decay_steps=decay_steps)
-    alpha = 0.0 if peak_value == 0.0 else end_value / peak_value
+    alpha = end_value * (peak_value != 0.0) / (peak_value + (peak_value == 0.0))  # 0 without a peak, traced or not
     decay = cosine_decay_schedule(peak_value, decay_steps - warmup_steps, alpha, exponent)
     return join_schedules([linear_schedule(init_value, peak_value, warmup_steps), decay], [warmup_steps])
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import minijax.numpy as jnp
-from minijax import lax
 from minijax.optix.checks import count_of, map_trees, number
 
 
@@ -40,4 +39,6 @@ def periodic_update(new_tensors: Any, old_tensors: Any, steps: Any, update_perio
     """
     count_of("periodic_update", "steps", steps)
     count_of("periodic_update", "update_period", update_period, least=1)
-    return lax.cond(jnp.mod(steps, update_period) == 0, lambda: new_tensors, lambda: old_tensors)
+    due = jnp.mod(steps, update_period) == 0
+    return map_trees("periodic_update", lambda new, old: jnp.where(due, new, old), new_tensors=new_tensors,
+                     old_tensors=old_tensors)

@@ -5,13 +5,14 @@
 A name in brackets is the size of an axis: at least 1, and the same wherever it stands; `T+1` is one more.
 `...` stands for any axes.  Kinds are float, int, bool, any, and probs: floats that are probabilities along
 the last axis.  That none of these is negative and that they sum to one is checked while `config.check` is on, where
-values are known.
+values are known: not inside `jit`.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import operator
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -21,7 +22,9 @@ import numpy as np
 import minijax.numpy as jnp
 from minijax.api.boundary import boundary
 from minijax.config import state
-from minijax.errors import DtypeError, MinijaxValueError, ShapeError
+from minijax.errors import DtypeError, MinijaxTypeError, MinijaxValueError, ShapeError
+from minijax.interpreters.batch import BatchTracer
+from minijax.interpreters.dual import DualTracer
 from minijax.ir import dtypes
 from minijax.numpy.operands import operand
 from minijax.tracing.array import Tracer, typeof
@@ -76,6 +79,7 @@ def typed(**types: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(function)
+        names = tuple(signature.parameters)
         title = "rlax." + function.__qualname__.replace(".<locals>", "()")
         optional = {name for name in expected if signature.parameters[name].default is None}
 
@@ -89,8 +93,9 @@ def typed(**types: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             for name in expected.keys() & given.keys():
                 if given[name] is not None or name not in optional:
                     given[name] = operand(f"{title}: {name}", given[name])
+            last = names.index(next(reversed(given)))
             check(title, {name: x for name, x in given.items() if name in expected and x is not None}, expected,
-                  tuple(given))
+                  {name: name in given for name in names[:last + 1]})
             return function(*bound.args, **bound.kwargs)
 
         return boundary(checked)
@@ -98,19 +103,22 @@ def typed(**types: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
-def check(title: str, given: Mapping[str, Any], expected: Mapping[str, list[Expected]], order: tuple[str, ...]) -> None:
-    """Raise unless every array given has one of its types; `order` are all arguments of the call."""
+def check(title: str, given: Mapping[str, Any], expected: Mapping[str, list[Expected]],
+          order: Mapping[str, bool]) -> None:
+    """Raise unless every array given has one of its types; `order` has the parameters up to the last one of the call,
+    and whether the call has them.
+    """
     found = check_ranks(title, given, expected, order)
     sizes: dict[str, tuple[int, str]] = {}
     for name, type in found.items():
         check_dtype(title, name, given[name], type)
         check_sizes(title, name, given[name], type, sizes)
-        if type.kind == "probs" and state.check and not isinstance(given[name], Tracer):
+        if type.kind == "probs" and state.check:
             check_probabilities(title, name, given[name])
 
 
 def check_ranks(title: str, given: Mapping[str, Any], expected: Mapping[str, list[Expected]],
-                order: tuple[str, ...]) -> dict[str, Expected]:
+                order: Mapping[str, bool]) -> dict[str, Expected]:
     """For each array the type of its rank; raises `ShapeError`, which shows how to batch if a batch was given."""
     ranks = {name: typeof(x).ndim for name, x in given.items()}
     found = {name: next((type for type in expected[name] if type.fits(rank)), None) for name, rank in ranks.items()}
@@ -123,8 +131,8 @@ def check_ranks(title: str, given: Mapping[str, Any], expected: Mapping[str, lis
     return found
 
 
-def batch_hint(title: str, given: Mapping[str, Any], expected: Mapping[str, list[Expected]], order: tuple[str, ...],
-               wrong: str) -> str:
+def batch_hint(title: str, given: Mapping[str, Any], expected: Mapping[str, list[Expected]],
+               order: Mapping[str, bool], wrong: str) -> str:
     """How `vmap` would read these arguments, if those of one rank too many share their leading size; else ''."""
     def is_batched(name: str) -> bool:
         rank = typeof(given[name]).ndim if name in given else 0
@@ -135,8 +143,9 @@ def batch_hint(title: str, given: Mapping[str, Any], expected: Mapping[str, list
     if not is_batched(wrong) or len(lengths) != 1:
         return ""
     size, = lengths
-    axes = tuple(0 if is_batched(name) and name not in fits else None for name in order)
-    rest = "" if None not in axes else f", in_axes={axes}"
+    axes = {name: 0 if is_batched(name) and name not in fits else None for name in order}
+    whole = all(axes[name] == 0 for name, passed in order.items() if passed)  # so vmap takes it, by keyword too
+    rest = "" if whole else f", in_axes={tuple(axes.values())}"
     return f"It takes one example; for a batch of {size}: minijax.vmap({title}{rest})(...)."
 
 
@@ -164,9 +173,11 @@ def check_sizes(title: str, name: str, x: Any, type: Expected, sizes: dict[str, 
 
 
 def check_probabilities(title: str, name: str, x: Any) -> None:
-    """Raise `MinijaxValueError` unless none is negative and all along the last axis sum to one, to rounding."""
+    """Raise `MinijaxValueError` for a negative one, or a sum along the last axis that is not one, to rounding."""
+    values = known(x)
+    if values is None:
+        return
     tolerance = float(jnp.finfo(typeof(x).dtype).eps) ** 0.5
-    values = np.asarray(x).astype(np.float64)
     sums = values.sum(-1)
     if not (np.abs(sums - 1.0) <= tolerance).all():
         worst = sums.flat[np.argmax(np.where(np.isnan(sums), np.inf, np.abs(sums - 1.0)))]
@@ -175,3 +186,37 @@ def check_probabilities(title: str, name: str, x: Any) -> None:
     if (values < 0).any():
         raise MinijaxValueError(f"{title}: {name} holds the probability {values.min():.6g}{at_line()}. "
                                 "Probabilities are not negative.")
+
+
+def known(x: Any) -> np.ndarray | None:
+    """The values of `x` in float64, under `grad` and, for all examples, under `vmap`; None while a program is traced.
+
+    >>> known(np.float32([0.5, 0.5]))
+    array([0.5, 0.5])
+    """
+    if isinstance(x, BatchTracer):
+        batch = known(x.inner)
+        return None if batch is None else np.moveaxis(batch, x.companion - typeof(x.inner).ndim, 0)
+    if isinstance(x, DualTracer):
+        return known(x.inner)
+    return None if isinstance(x, Tracer) else np.asarray(x).astype(np.float64)
+
+
+def count_of(function: str, name: str, value: Any) -> int:
+    """A number of steps or pixels, as an int.
+
+    Raises `MinijaxTypeError` for what is no whole number, `MinijaxValueError` for one below 1.
+
+    >>> count_of("pixel_control_rewards", "cell_size", np.int32(4))
+    4
+    """
+    try:
+        count = operator.index(value)
+    except TypeError as error:
+        if isinstance(value, Tracer):
+            raise  # which says how to make it static
+        raise MinijaxTypeError(f"rlax.{function} takes {name}: a whole number, got {value!r}{at_line()}. "
+                               "Pass an int.") from error
+    if count < 1:
+        raise MinijaxValueError(f"rlax.{function}: {name}={count}{at_line()}. It is at least 1.")
+    return count

@@ -92,7 +92,9 @@ def softmax(temperature: float = 1.0) -> DiscreteDistribution:
 
 
 def clipped_entropy_softmax(temperature: float = 1.0, entropy_clip: float = 1.0) -> DiscreteDistribution:
-    """softmax whose entropy counts up to the part `entropy_clip` of the highest, log A.
+    """softmax whose entropy counts up to a part of the highest.
+
+        entropy = min(entropy of softmax(logits / temperature), entropy_clip log A)
 
     `sample`, `probs` and `logprob` take an `action_spec` and leave it alone.  Raises as `softmax` (RLax).
 
@@ -118,6 +120,8 @@ def clipped_entropy_softmax(temperature: float = 1.0, entropy_clip: float = 1.0)
 
 def greedy() -> DiscreteDistribution:
     """The policy of the highest preference; several highest share.
+
+        probs[a] = (1 if preferences[a] is the highest else 0) / the number of the highest
 
     Its functions take preferences: float[..., A], and raise `DtypeError` and `ShapeError` for others (RLax).
 
@@ -234,6 +238,9 @@ def _given(function: str, name: str, value: Any, example: str) -> Any:
 
 def gaussian_diagonal(sigma: Any = None) -> ContinuousDistribution:
     """The policy of independent normal numbers, each with its mean and standard deviation.
+
+        logprob = sum_d -((sample - mu) / sigma)**2 / 2 - log(sigma) - log(2 pi) / 2
+        entropy = sum_d log(sigma) + (1 + log(2 pi)) / 2
 
     Its functions take mu: float[..., D], and each another `sigma` at its end, a scalar or of a shape that broadcasts to
     mu's.  They raise `DtypeError` and `ShapeError` for others, and `MinijaxTypeError` without any sigma (RLax).

@@ -33,9 +33,12 @@ def likelihood(predictions: Any, targets: Any) -> Any:
     >>> likelihood(jnp.array([0.75, 0.75, 0.0]), jnp.array([1.0, 0.0, 0.0]))
     Array([0.75, 0.25, 1.  ], dtype=float32)
     """
-    probable = predictions ** targets * (1.0 - predictions) ** (1.0 - targets)
-    certain = (targets == 1) & (predictions == 1) | (targets == 0) & (predictions == 0)
-    return jnp.where(certain, 1, probable)
+    return _power(predictions, targets) * _power(1.0 - predictions, 1.0 - targets)
+
+
+def _power(x: Any, exponent: Any) -> Any:
+    """x**exponent; 0**0 is 1, and x has no part in it, so that gradients are numbers there too."""
+    return jnp.where((x == 0) & (exponent == 0), 1.0, x) ** exponent
 
 
 @typed(predictions="float[...]", targets="float[...]")

@@ -13,12 +13,10 @@ from __future__ import annotations
 from typing import Any
 
 import minijax.numpy as jnp
-from minijax.errors import MinijaxValueError
-from minijax.rlax.checks import typed
+from minijax.rlax.checks import count_of, typed
 from minijax.rlax.indexing import batched_index
 from minijax.rlax.recursion import backwards, stopped
 from minijax.tracing.array import typeof
-from minijax.tracing.source import at_line
 
 
 @typed(r_t="float[T]", discount_t="float[T]", v_t="float[T]", lambda_="float[] | float[T]")
@@ -41,11 +39,13 @@ def lambda_returns(r_t: Any, discount_t: Any, v_t: Any, lambda_: Any = 1.0, stop
     >>> lambda_returns(r_t, discount_t, v_t, 1.0), lambda_returns(r_t, discount_t, v_t, 0.0)
     (Array([2.5, 3. ], dtype=float32), Array([5., 3.], dtype=float32))
     """
-    def step(later: Any, r: Any, discount: Any, v: Any, weight: Any) -> Any:
-        return r + discount * ((1 - weight) * v + weight * later)
-
     lambdas = jnp.ones_like(discount_t) * lambda_
-    return stopped(backwards(step, v_t[-1], r_t, discount_t, v_t, lambdas), stop_target_gradients)
+    return stopped(backwards(_mixed, v_t[-1], r_t, discount_t, v_t, lambdas), stop_target_gradients)
+
+
+def _mixed(later: Any, r: Any, discount: Any, v: Any, weight: Any) -> Any:
+    """The return one step before `later`, by the weight of it against the value."""
+    return r + discount * ((1 - weight) * v + weight * later)
 
 
 @typed(r_t="float[T]", discount_t="float[T]", v_t="float[T]", lambda_t="float[] | float[T]")
@@ -63,25 +63,22 @@ def n_step_bootstrapped_returns(r_t: Any, discount_t: Any, v_t: Any, n: int, lam
         result         [0     1    ...  T-1]                          float[T]
 
     No gradient enters the result if `stop_target_gradients`.  Raises `ShapeError` and `DtypeError` for other
-    arguments, `MinijaxValueError` for n below 1.  Watkins, "Learning from Delayed Rewards", 1989.
+    arguments, `MinijaxTypeError` for n that is no int, `MinijaxValueError` for n below 1.
+    Watkins, "Learning from Delayed Rewards", 1989.
 
     >>> n_step_bootstrapped_returns(jnp.ones(3), jnp.ones(3), jnp.array([10.0, 20.0, 30.0]), n=2)
     Array([22., 32., 31.], dtype=float32)
     """
-    if n < 1:
-        raise MinijaxValueError(f"rlax.n_step_bootstrapped_returns: n={n}{at_line()}. Look at least 1 step ahead.")
     length, = typeof(r_t).shape
-    ahead = jnp.arange(n)[:, None] + jnp.arange(length)  # [n, T]: the step k+1 after each time
+    steps = min(count_of("n_step_bootstrapped_returns", "n", n), length)  # more than there are change nothing
+    ahead = jnp.arange(steps)[:, None] + jnp.arange(length)  # [n, T]: the step k+1 after each time
     inside = ahead < length
     at = jnp.minimum(ahead, length - 1)
-
-    def step(later: Any, r: Any, discount: Any, v: Any, weight: Any) -> Any:
-        return r + discount * ((1 - weight) * v + weight * later)
 
     lambdas = jnp.ones_like(discount_t) * lambda_t
     rows = (jnp.where(inside, r_t[at], 0), jnp.where(inside, discount_t[at], 1), v_t[at],
             jnp.where(inside, lambdas[at], 1))
-    return stopped(backwards(step, v_t[at[-1]], *rows)[0], stop_target_gradients)
+    return stopped(backwards(_mixed, v_t[at[-1]], *rows)[0], stop_target_gradients)
 
 
 @typed(r_t="float[T]", discount_t="float[T]", v_t="float[] | float[T]")
@@ -104,7 +101,7 @@ def discounted_returns(r_t: Any, discount_t: Any, v_t: Any, stop_target_gradient
     return lambda_returns(r_t, discount_t, jnp.ones_like(discount_t) * v_t, 1.0, stop_target_gradients)
 
 
-@typed(r_t="float[T]", discount_t="float[T]", lambda_="float[] | float[T]", values="float[T+1]")
+@typed(r_t="float[T]", discount_t="float[T]", lambda_="any[] | any[T]", values="float[T+1]")
 def truncated_generalized_advantage_estimation(r_t: Any, discount_t: Any, lambda_: Any, values: Any,
                                                stop_target_gradients: bool = False) -> Any:
     """How much better than expected each step went, by temporal differences of all lengths.

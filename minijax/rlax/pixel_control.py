@@ -7,7 +7,7 @@ from typing import Any
 import minijax.numpy as jnp
 from minijax.api import vmap
 from minijax.errors import ShapeError
-from minijax.rlax.checks import typed
+from minijax.rlax.checks import count_of, typed
 from minijax.rlax.trajectory_learning import q_lambda
 from minijax.tracing.array import typeof
 from minijax.tracing.source import at_line
@@ -31,7 +31,8 @@ def pixel_control_rewards(observations: Any, cell_size: int) -> Any:
     Array([[[1., 0.]]], dtype=float32)
     """
     _, height, width, channels = typeof(observations).shape
-    if cell_size < 1 or height % cell_size or width % cell_size:
+    cell_size = count_of("pixel_control_rewards", "cell_size", cell_size)
+    if height % cell_size or width % cell_size:
         raise ShapeError(f"rlax.pixel_control_rewards: cells of size {cell_size} do not tile pictures of "
                          f"{height} x {width}{at_line()}. Crop the pictures to a multiple of the cells.")
     changes = jnp.abs(observations[1:] - observations[:-1])
@@ -66,7 +67,7 @@ def pixel_control_loss(observations: Any, actions: Any, action_values: Any, disc
     if cells != given:
         raise ShapeError(f"rlax.pixel_control_loss: pictures of {cells} cells, but action_values of {given}"
                          f"{at_line()}. Give a value for each cell of `cell_size` pixels.")
-    discounts = jnp.ones(typeof(actions).shape) * discount_factor
+    discounts = jnp.broadcast_to(discount_factor, typeof(actions).shape)
 
     def of_cell(q: Any, reward: Any) -> Any:
         return q_lambda(q[:-1], actions, reward, discounts, q[1:], 1.0)

@@ -175,5 +175,6 @@ def clipped_surrogate_pg_loss(prob_ratios_t: Any, adv_t: Any, epsilon: Any, use_
     -0.875
     """
     advantages = stopped(adv_t, use_stop_gradient)
-    clipped = jnp.clip(prob_ratios_t, 1.0 - epsilon, 1.0 + epsilon)
-    return -jnp.mean(jnp.minimum(prob_ratios_t * advantages, clipped * advantages))
+    plain = prob_ratios_t * advantages
+    clipped = jnp.clip(prob_ratios_t, 1.0 - epsilon, 1.0 + epsilon) * advantages
+    return -jnp.mean(jnp.where(plain < clipped, plain, clipped))  # the clipped one for a ratio of inf at no advantage

@@ -19,6 +19,7 @@ def backwards(step: Callable[..., Any], last: Any, *sequences: Any) -> Any:
         y = step(later, *now)
         return y, y
 
+    last = jnp.asarray(last, dtype=jnp.result_type(last, *sequences))  # values may be narrower than rewards
     return lax.scan(move, last, sequences, reverse=True)[1]
 
 

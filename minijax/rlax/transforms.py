@@ -5,7 +5,8 @@
     signed_hyperbolic   signed_parabolic
     power(_, p)         power(_, 1/p)
 
-Each takes floats of any shape and gives the same shape and dtype; other dtypes raise `DtypeError`.
+Each takes floats of any shape and gives the same shape and dtype; other dtypes raise `DtypeError`.  All have their
+derivative at 0 too, which RLax's signed ones lose there.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def signed_logp1(x: Any) -> Any:
     >>> signed_logp1(jnp.array([-1.0, 0.0])).round(4)
     Array([-0.6931,  0.    ], dtype=float32)
     """
-    return jnp.sign(x) * jnp.log1p(jnp.abs(x))
+    sign, size = _parts(x)
+    return sign * jnp.log1p(size)
 
 
 @typed(x="float[...]")
@@ -64,7 +66,8 @@ def signed_expm1(x: Any) -> Any:
     >>> signed_expm1(jnp.array([-1.0, 0.0])).round(4)
     Array([-1.7183,  0.    ], dtype=float32)
     """
-    return jnp.sign(x) * jnp.expm1(jnp.abs(x))
+    sign, size = _parts(x)
+    return sign * jnp.expm1(size)
 
 
 @typed(x="float[...]")
@@ -76,7 +79,8 @@ def signed_hyperbolic(x: Any, eps: float = 1e-3) -> Any:
     >>> signed_hyperbolic(jnp.array([-8.0, 3.0]), eps=0.0)
     Array([-2.,  1.], dtype=float32)
     """
-    return jnp.sign(x) * (jnp.sqrt(jnp.abs(x) + 1) - 1) + eps * x
+    sign, size = _parts(x)
+    return sign * (jnp.sqrt(size + 1) - 1) + eps * x
 
 
 @typed(x="float[...]")
@@ -90,9 +94,9 @@ def signed_parabolic(x: Any, eps: float = 1e-3) -> Any:
     >>> signed_parabolic(signed_hyperbolic(jnp.array([-8.0, 3.0]), eps=0.5), eps=0.5).round(4)
     Array([-8.,  3.], dtype=float32)
     """
-    size = jnp.abs(x)
+    sign, size = _parts(x)
     beyond = 2 * size / (jnp.sqrt(1 + 4 * eps * (eps + 1 + size)) + 1 + 2 * eps)  # z - 1
-    return jnp.sign(x) * beyond * (2 + beyond)
+    return sign * beyond * (2 + beyond)
 
 
 @typed(x="float[...]")
@@ -102,5 +106,11 @@ def power(x: Any, p: float) -> Any:
     >>> power(jnp.array([-3.0, 0.0]), 4.0)
     Array([-19.03125,   0.     ], dtype=float32)
     """
-    q = jnp.sqrt(p)
-    return jnp.sign(x) * (jnp.power(jnp.abs(x) / q + 1.0, p) - 1) / q
+    q, (sign, size) = jnp.sqrt(p), _parts(x)
+    return sign * (jnp.power(size / q + 1.0, p) - 1) / q
+
+
+def _parts(x: Any) -> tuple[Any, Any]:
+    """Sign and size of x; the sign is never 0, so that all functions of them have their derivative at 0 too."""
+    sign = jnp.where(x < 0, -1.0, 1.0)
+    return sign, sign * x

@@ -23,7 +23,12 @@ TRAJECTORY = typed(**SEQUENCES, lambda_="float[] | float[T]", sample_mask="bool[
 
 
 class VTraceOutput(NamedTuple):
-    """Errors to learn values by, advantages to learn a policy by, and the values of the actions taken: float[T]."""
+    """Errors to learn values by, advantages to learn a policy by, and the values of the actions taken: float[T].
+
+    >>> errors, pg_advantage, q_estimate = vtrace_td_error_and_advantage(*[jnp.ones(1)] * 5)
+    >>> errors, q_estimate
+    (Array([1.], dtype=float32), Array([2.], dtype=float32))
+    """
 
     errors: Any
     pg_advantage: Any
