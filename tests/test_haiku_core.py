@@ -638,3 +638,29 @@ def test_optax_takes_our_parameters_as_they_are():
     assert pairs[0].keys() == pairs[1].keys()
     for key, value in pairs[0].items():
         np.testing.assert_allclose(value, pairs[1][key], rtol=1e-5, atol=1e-6, err_msg=str(key))
+
+
+def count_down(x):
+    """A loop of a condition that may not run, with a parameter and a state of known arrays in it."""
+    def step(x):
+        hk.set_state("steps", hk.get_state("steps", (2,), init=np.zeros) + 1)
+        return x - hk.get_parameter("rate", (3,), init=lambda shape, dtype: np.arange(1, 4, dtype=dtype))
+
+    return lax.cond(x.sum() > 0, lambda x: lax.while_loop(lambda x: x.min() > 0, step, x), lambda x: x, x)
+
+
+def test_known_arrays_start_what_a_loop_makes():
+    f = hk.transform_with_state(count_down)
+    params, state = f.init(None, 10 * jnp.ones(3))
+    np.testing.assert_array_equal(params["~"]["rate"], [1, 2, 3])
+    np.testing.assert_array_equal(state["~"]["steps"], [0, 0])
+    out, state = f.apply(params, state, None, jnp.array([3.0, 9, 9]))
+    np.testing.assert_array_equal(out, [0, 3, 0])
+    np.testing.assert_array_equal(state["~"]["steps"], [3, 3])
+
+
+def test_values_being_traced_start_nothing_in_a_loop_that_may_not_run():
+    def f(x):
+        return lax.cond(x.sum() > 0, lambda x: hk.get_parameter("w", (2,), init=lambda *_: 2 * x), lambda x: x, x)
+    with pytest.raises(errors.MinijaxValueError, match="starts from a value computed inside a branch"):
+        hk.transform(f).init(None, X)

@@ -14,9 +14,9 @@ from minijax.effects import ops
 from minijax.errors import MinijaxTypeError, MinijaxValueError
 from minijax.haiku.frames import Frame, closure_boundary, frame_of
 from minijax.haiku.module import Module, current_module, current_name
-from minijax.haiku.parameters import nested
+from minijax.haiku.parameters import nested, with_constants
 from minijax.haiku.transforms import NonEmptyStateError
-from minijax.interpreters.stage import lift_constants, stage
+from minijax.interpreters.stage import stage
 from minijax.tracing.array import typeof
 from minijax.tracing.context import context
 from minijax.tracing.source import at_line
@@ -67,7 +67,7 @@ def keep_parameter(frame: Frame, module: str, name: str, value: Any) -> None:
         frame.add_parameter(module, name, value)
         return
     type = typeof(value)
-    program, captured = lift_constants(stage(lambda: [value], (), name))
+    program, captured = with_constants(stage(lambda: [value], (), name))
     ops.parameter_p.bind(*captured, module=module, name=name, shape=type.shape, dtype=type.dtype, init=program)
 
 

@@ -12,11 +12,12 @@ from minijax.haiku.frames import Frame, changing_frame, frame_of, hook_stack, pu
 from minijax.haiku.keys import MissingRNGError
 from minijax.haiku.module import Module, current_name
 from minijax.errors import MinijaxTypeError, MinijaxValueError
-from minijax.interpreters.stage import lift_constants, stage
+from minijax.interpreters.stage import stage
 from minijax.ir import dtypes
-from minijax.tracing.array import is_value, typeof
+from minijax.tracing.array import Tracer, is_value, typeof
 from minijax.tracing.context import context as here
 from minijax.tracing.source import at_line
+from minijax.util import partition_list
 
 Initializer = Callable[[Sequence[int], Any], Any]
 param_creators, state_creators = hook_stack("param_creators"), hook_stack("state_creators")
@@ -177,8 +178,19 @@ def created(frame: Frame, creators: Any, context: GetterContext) -> tuple[Any, A
         values.append(make())
         return [x for x in pytree.leaves(values[0]) if is_value(x)]
 
-    closed, captured = lift_constants(stage(program, (), context.full_name))
-    return values[0], closed, captured
+    closed, traced = with_constants(stage(program, (), context.full_name))
+    return values[0], closed, traced
+
+
+def with_constants(program: Any) -> tuple[Any, tuple[Any, ...]]:
+    """An initializer's program that keeps its constants, and takes what is being traced around it: (program, inputs).
+
+    So one that gives an array that is known, such as NumPy's, can be run before the loop that it is met in.
+    """
+    constants = list(zip(program.constvars, program.consts, strict=True))
+    kept, traced = partition_list([isinstance(x, Tracer) for _, x in constants], constants)
+    return program.replace(constvars=tuple([v for v, _ in kept]), consts=tuple([x for _, x in kept]),
+                           invars=tuple([v for v, _ in traced])), tuple([x for _, x in traced])
 
 
 def check(value: Any, context: GetterContext) -> None:
