@@ -31,16 +31,17 @@ RULES = ("type", "eval", "jvp", "linearize", "transpose", "batch", "dce", "cost"
 COLUMNS = ("op", *RULES, "against JAX", "checks", "proven")
 HEAD = """# Which op has which rule, proven
 
-Every op, and what each interpreter does with it: `proven`, the op's rule (or, of linearize and dce, what is derived)
-ran in a check of `minijax.testing.check_op` that passed and sees it wrong.  Else the op has no such rule by its nature:
+Every op, and what each interpreter does with it. `proven`: the op's rule (or, for linearize and dce, what is derived
+from its rules) ran in a check of `minijax.testing.check_op` that passed, and that fails where the rule is wrong.  Every
+other entry says why an op of its nature has no such rule:
 
-| | |
+| entry | there is no rule, because |
 | --- | --- |
 | `no floats` | operands or results are integers, bools or keys, which have no derivative |
 | `no operands` | there is nothing to differentiate or to batch |
 | `not linear` | the op is linear in none of its operands, so it is in no linear program to transpose |
 | `other ops` | its derivative is made of other ops, which are transposed |
-| `refused` | its rule says why there is none: a `while` may run as long as its values say |
+| `refused` | the rule is an error that says why: a `while` may run as long as its values say |
 | `reverse only` | a `custom_vjp` function has a reverse rule and no other, as in JAX |
 | `zero` | the derivative is zero on purpose, though the op is not constant |
 | `of batches` | a collective has no meaning for one example; batches over its axis are proven against one in NumPy |
@@ -49,11 +50,14 @@ ran in a check of `minijax.testing.check_op` that passed and sees it wrong.  Els
 | `none in JAX` | JAX has no derivative of this decomposition either |
 | `Python function` | its rules are functions in Python, whose operations nobody counts |
 
-*against JAX* says whether cases in `tests/cases` compare it with JAX's function, or tests of its own do; *checks*
-counts those that it passes, and *proven* how often a rule was: type, NumPy meaning against the lowering, jvp against
-differences and at kinks, <u, J v> against <transposed J u, v>, vmap against a loop, vmap of jvp against jvp of vmap,
-programs against eager calls, effects.  Ops that only a handler answers (`minijax/effects/ops.py`) are proven in all
-their surroundings by tests/test_effects.py.  Written by `python -m tools.coverage --write`.
+- *against JAX*: cases in `tests/cases` compare the op with JAX's function (`yes`), or tests of its own do.
+- *checks*: how many checks it passes. They compare the NumPy meaning with the lowering, jvp with differences (at kinks,
+  too), `<u, J v>` with `<transposed J u, v>`, vmap with a loop, vmap of jvp with jvp of vmap, and programs with eager
+  calls; and they check types and effects.
+- *proven*: how often one of them proved a rule.
+
+Ops that only a handler answers (`minijax/effects/ops.py`) are proven in all their surroundings by
+`tests/test_effects.py`. This page is written by `python -m tools.coverage --write`.
 
 """
 
