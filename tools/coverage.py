@@ -28,12 +28,13 @@ from tests.checker_samples import CASES, all_samples, checks_of, variants_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "coverage.md"
 RULES = ("type", "eval", "jvp", "linearize", "transpose", "batch", "dce", "cost", "lowering")
-COLUMNS = ("op", *RULES, "against JAX", "checks", "proven")
+COLUMNS = ("op", *RULES, "against JAX", "checks", "proofs")
+MARKS = {"proven": "✓"}  # how entries are shown
 HEAD = """# Which op has which rule, proven
 
-Every op, and what each interpreter does with it. `proven`: the op's rule (or, for linearize and dce, what is derived
-from its rules) ran in a check of `minijax.testing.check_op` that passed, and that fails where the rule is wrong.  Every
-other entry says why an op of its nature has no such rule:
+Every op, and what each interpreter does with it. A ✓ is a proof: the op's rule (or, for linearize and dce, what is
+derived from its rules) ran in a check of `minijax.testing.check_op` that passed, and that fails where the rule is wrong.
+Every other entry says why an op of its nature has no such rule:
 
 | entry | there is no rule, because |
 | --- | --- |
@@ -54,7 +55,7 @@ other entry says why an op of its nature has no such rule:
 - *checks*: how many checks it passes. They compare the NumPy meaning with the lowering, jvp with differences (at kinks,
   too), `<u, J v>` with `<transposed J u, v>`, vmap with a loop, vmap of jvp with jvp of vmap, and programs with eager
   calls; and they check types and effects.
-- *proven*: how often one of them proved a rule.
+- *proofs*: how often one of them proved a rule.
 
 Ops that only a handler answers (`minijax/effects/ops.py`) are proven in all their surroundings by
 `tests/test_effects.py`. This page is written by `python -m tools.coverage --write`.
@@ -107,12 +108,15 @@ def lines() -> Iterator[tuple[str, ...]]:
 
 def page(rows: Iterable[tuple[str, ...]]) -> str:
     """The page's text."""
-    return HEAD + "\n".join(f"| {' | '.join(line)} |" for line in (COLUMNS, ["---"] * len(COLUMNS), *rows)) + "\n"
+    shown = [[MARKS.get(cell, cell) for cell in row] for row in rows]
+    return HEAD + "\n".join(f"| {' | '.join(line)} |" for line in (COLUMNS, ["---"] * len(COLUMNS), *shown)) + "\n"
 
 
 def rows_in(text: str) -> dict[str, tuple[str, ...]]:
     """The lines of a page, by op."""
-    rows = [tuple(line.strip("| \n").split(" | ")) for line in text.splitlines() if line.startswith("| `")]
+    entries = {mark: entry for entry, mark in MARKS.items()}
+    rows = [tuple(entries.get(cell, cell) for cell in line.strip("| \n").split(" | "))
+            for line in text.splitlines() if line.startswith("| `")]
     return {row[0].strip("`"): row for row in rows if len(row) == len(COLUMNS)}
 
 
