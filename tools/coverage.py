@@ -33,8 +33,8 @@ MARKS = {"proven": "✓"}  # how entries are shown
 HEAD = """# Which op has which rule, proven
 
 Every op, and what each interpreter does with it. A ✓ is a proof: the op's rule (or, for linearize and dce, what is
-derived from its rules) ran in a check of `minijax.testing.check_op` that passed, and that fails where the rule is wrong.
-Every other entry says why an op of its nature has no such rule:
+derived from its rules) ran in a check of `minijax.testing.check_op` that passed, and that fails where the rule is
+wrong. Every other entry says why an op of its nature has no such rule:
 
 | entry | there is no rule, because |
 | --- | --- |
