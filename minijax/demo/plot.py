@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogFormatter, StrMethodFormatter
 
 from minijax import Array
 from minijax.demo.digits import Digits
@@ -35,7 +35,7 @@ def draw_losses(axes: Axes, losses: np.ndarray, unit: str = "cross entropy") -> 
     axes.semilogy(np.arange(window, len(losses) + 1), np.convolve(losses, np.full(window, 1 / window), "valid"),
                   label=f"mean of {window}")
     axes.set(xlabel="step", ylabel=unit, title="training loss")
-    axes.yaxis.set_major_formatter(LogFormatter())  # plain numbers, no powers
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))  # plain numbers, no powers
     axes.yaxis.set_minor_formatter(LogFormatter())
     axes.legend()
 

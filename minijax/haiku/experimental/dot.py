@@ -30,11 +30,18 @@ class Dot(str):
     True
     """
 
-    def svg(self) -> str | None:
-        """The picture that the program `dot` draws; None if it is not installed."""
+    def svg(self, timeout: float = 30.0) -> str | None:
+        """The picture that the program `dot` draws; None if it is not installed, or needs more seconds than these.
+
+        A graph of a thousand equations takes it minutes.
+        """
         if shutil.which("dot") is None:
             return None
-        drawn = subprocess.run(["dot", "-Tsvg"], input=self, capture_output=True, text=True, check=True, timeout=60)
+        try:
+            drawn = subprocess.run(["dot", "-Tsvg"], input=self, capture_output=True, text=True, check=True,
+                                   timeout=timeout)
+        except subprocess.TimeoutExpired:
+            return None
         return drawn.stdout[drawn.stdout.index("<svg"):]
 
     def _repr_html_(self) -> str:
