@@ -7,12 +7,19 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter, StrMethodFormatter
+from matplotlib.ticker import LogFormatter
 
 from minijax import Array
 from minijax.demo.digits import Digits
 
 ROWS, COLUMNS = 3, 6
+
+
+class PlainLogFormatter(LogFormatter):
+    """Ticks of a logarithmic axis as plain numbers, no powers; which of them have one matplotlib says."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def save(path: Path, digits: Digits, losses: np.ndarray, guesses: Array | np.ndarray) -> None:
@@ -35,8 +42,8 @@ def draw_losses(axes: Axes, losses: np.ndarray, unit: str = "cross entropy") -> 
     axes.semilogy(np.arange(window, len(losses) + 1), np.convolve(losses, np.full(window, 1 / window), "valid"),
                   label=f"mean of {window}")
     axes.set(xlabel="step", ylabel=unit, title="training loss")
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))  # plain numbers, no powers
-    axes.yaxis.set_minor_formatter(LogFormatter())
+    axes.yaxis.set_major_formatter(PlainLogFormatter())
+    axes.yaxis.set_minor_formatter(PlainLogFormatter())
     axes.legend()
 
 
