@@ -15,8 +15,9 @@ from minijax.ir.walk import all_programs
 _pattern = re.compile(r"""(?P<held>\0\d+\0)|(?P<comment>\#[^\n]*)|(?P<string>"(?:[^"\\\n]|\\.)*")
     |(?P<type>~?\b\w+(?:<\w+>)?\[[0-9,]*\](?:\{[\w,]+\})?)|(?P<word>\b(?:lambda|let|in)\b)
     |(?P<op>(?<==\ )[\w-]+|^\ +[\w-]+(?=\[))""", re.VERBOSE | re.MULTILINE)
-# JupyterLab shows `pre` in a proportional font and breaks its lines, unless told otherwise.
-STYLE = "font-family: var(--jp-code-font-family, monospace); line-height: 1.25; white-space: pre; overflow-x: auto"
+# JupyterLab shows `pre` in the proportional font of texts, unless told otherwise.
+STYLE = ("font-family: var(--jp-code-font-family, monospace); font-size: var(--jp-code-font-size, inherit);"
+         " line-height: 1.25; white-space: pre-wrap")
 # Of middling lightness: they can be read on white paper and on dark themes.
 _colours = {"comment": "#808080", "string": "#d13f3f", "type": "#2b83a0", "word": "#a25ac8", "op": "#2f7de1"}
 
