@@ -21,7 +21,7 @@ def amount(value: float | None, unit: str) -> str:
     """A time or a number of bytes; a dash for what was not measured."""
     if value is None:
         return "-"
-    return clock_text(value) if unit == "s" else f"{value:.0f} B"
+    return clock_text(value) if unit == "s" else f"{value:,.0f} B"
 
 
 def cells(result: Result) -> tuple[str, ...]:
@@ -38,8 +38,10 @@ def text_line(texts: Sequence[str]) -> str:
 
 
 def markdown(results: Sequence[Result]) -> str:
-    """The table for the README."""
-    lines = [HEADER, ("---", *["---:"] * (len(HEADER) - 2), "---"), *map(cells, results)]
+    """The table for the README, with numbers and units that stay on one line."""
+    rows = [(name, *[text.replace("<=", "≤").replace(" ", "\u00a0") for text in rest])
+            for name, *rest in map(cells, results)]
+    lines = [HEADER, ("---", *["---:"] * (len(HEADER) - 2), "---"), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

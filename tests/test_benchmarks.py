@@ -145,10 +145,10 @@ def test_seconds_are_readable(seconds, text):
 
 
 def test_the_table_as_markdown():
-    results = [judge("a", 1e-6, 2e-6, 0.5, 0.6, note="n"), Result("b", 10.0, None, 2.0, unit="B")]
+    results = [judge("a", 1e-6, 2e-6, 0.5, 0.6, note="n"), Result("b", 1e4, None, 2.0, unit="B")]
     assert table.markdown(results).splitlines() == [
         "| what | minijax | JAX | ratio | target | verdict |", "| --- | ---: | ---: | ---: | ---: | --- |",
-        "| a (n) | 1 us | 2 us | 0.5 | <= 0.6 x | ok |", "| b | 10 B | - | 2 | - | - |"]
+        "| a (n) | 1\u00a0us | 2\u00a0us | 0.5 | ≤\u00a00.6\u00a0x | ok |", "| b | 10,000\u00a0B | - | 2 | - | - |"]
 
 
 def test_every_row_has_its_own_name_and_can_be_selected():

@@ -362,3 +362,12 @@ def test_jax_over_our_programs_on_devices():
     np.testing.assert_allclose(jax.grad(lambda w: f(w, x).sum())(0.5),
                                np.asarray(minijax.grad(lambda w: ours(w, x).sum())(0.5)), rtol=1e-5)
     assert len(jax.jit(f)(0.5, x).sharding.device_set) == 8
+
+
+@pytest.mark.parametrize("namespace, name, arguments", [
+    ("numpy", "percentile", (X, 30.0)), ("nn", "dot_product_attention", (X[None, None],) * 3)])
+def test_names_that_only_jax_has_point_to_the_bridge_and_come_over_it(namespace, name, arguments):
+    theirs = getattr(getattr(jax, namespace), name)
+    with pytest.raises(AttributeError, match=rf"use\s+minijax.interop.from_jax\(jax.{namespace}.{name}\)"):
+        getattr(getattr(minijax, namespace), name)
+    agree(from_jax(theirs)(*arguments), theirs(*arguments))

@@ -295,6 +295,8 @@ def test_graphs_are_pictures_where_graphviz_is(tmp_path, monkeypatch):
     program.write_text(f"#!{sys.executable}\n{script}")
     program.chmod(program.stat().st_mode | stat.S_IEXEC)
     assert drawn._repr_html_() == f"<svg> {len(drawn)} ['-Tsvg']\n"
+    program.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(60)\n")
+    assert drawn.svg(timeout=0.2) is None
 
 
 # ---- trees ----

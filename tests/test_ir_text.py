@@ -235,4 +235,5 @@ def test_html():
     text = to_html(example(), folded=True)
     assert text.count("<details") == text.count("</details>") == 1 and "\0" not in text
     assert "&lt;lambda&gt;" in text and "<lambda>" not in text
+    assert "monospace" in text  # JupyterLab would not see to it
     assert example()._repr_html_() == to_html(example())

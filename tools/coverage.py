@@ -28,19 +28,21 @@ from tests.checker_samples import CASES, all_samples, checks_of, variants_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "coverage.md"
 RULES = ("type", "eval", "jvp", "linearize", "transpose", "batch", "dce", "cost", "lowering")
-COLUMNS = ("op", *RULES, "against JAX", "checks", "proven")
+COLUMNS = ("op", *RULES, "against JAX", "checks", "proofs")
+MARKS = {"proven": "✓"}  # how entries are shown
 HEAD = """# Which op has which rule, proven
 
-Every op, and what each interpreter does with it: `proven`, the op's rule (or, of linearize and dce, what is derived)
-ran in a check of `minijax.testing.check_op` that passed and sees it wrong.  Else the op has no such rule by its nature:
+Every op, and what each interpreter does with it. A ✓ is a proof: the op's rule (or, for linearize and dce, what is
+derived from its rules) ran in a check of `minijax.testing.check_op` that passed, and that fails where the rule is
+wrong. Every other entry says why an op of its nature has no such rule:
 
-| | |
+| entry | there is no rule, because |
 | --- | --- |
 | `no floats` | operands or results are integers, bools or keys, which have no derivative |
 | `no operands` | there is nothing to differentiate or to batch |
 | `not linear` | the op is linear in none of its operands, so it is in no linear program to transpose |
 | `other ops` | its derivative is made of other ops, which are transposed |
-| `refused` | its rule says why there is none: a `while` may run as long as its values say |
+| `refused` | the rule is an error that says why: a `while` may run as long as its values say |
 | `reverse only` | a `custom_vjp` function has a reverse rule and no other, as in JAX |
 | `zero` | the derivative is zero on purpose, though the op is not constant |
 | `of batches` | a collective has no meaning for one example; batches over its axis are proven against one in NumPy |
@@ -49,11 +51,14 @@ ran in a check of `minijax.testing.check_op` that passed and sees it wrong.  Els
 | `none in JAX` | JAX has no derivative of this decomposition either |
 | `Python function` | its rules are functions in Python, whose operations nobody counts |
 
-*against JAX* says whether cases in `tests/cases` compare it with JAX's function, or tests of its own do; *checks*
-counts those that it passes, and *proven* how often a rule was: type, NumPy meaning against the lowering, jvp against
-differences and at kinks, <u, J v> against <transposed J u, v>, vmap against a loop, vmap of jvp against jvp of vmap,
-programs against eager calls, effects.  Ops that only a handler answers (`minijax/effects/ops.py`) are proven in all
-their surroundings by tests/test_effects.py.  Written by `python -m tools.coverage --write`.
+- *against JAX*: cases in `tests/cases` compare the op with JAX's function (`yes`), or tests of its own do.
+- *checks*: how many checks it passes. They compare the NumPy meaning with the lowering, jvp with differences (at kinks,
+  too), `<u, J v>` with `<transposed J u, v>`, vmap with a loop, vmap of jvp with jvp of vmap, and programs with eager
+  calls; and they check types and effects.
+- *proofs*: how often one of them proved a rule.
+
+Ops that only a handler answers (`minijax/effects/ops.py`) are proven in all their surroundings by
+`tests/test_effects.py`. This page is written by `python -m tools.coverage --write`.
 
 """
 
@@ -103,12 +108,15 @@ def lines() -> Iterator[tuple[str, ...]]:
 
 def page(rows: Iterable[tuple[str, ...]]) -> str:
     """The page's text."""
-    return HEAD + "\n".join(f"| {' | '.join(line)} |" for line in (COLUMNS, ["---"] * len(COLUMNS), *rows)) + "\n"
+    shown = [[MARKS.get(cell, cell) for cell in row] for row in rows]
+    return HEAD + "\n".join(f"| {' | '.join(line)} |" for line in (COLUMNS, ["---"] * len(COLUMNS), *shown)) + "\n"
 
 
 def rows_in(text: str) -> dict[str, tuple[str, ...]]:
     """The lines of a page, by op."""
-    rows = [tuple(line.strip("| \n").split(" | ")) for line in text.splitlines() if line.startswith("| `")]
+    entries = {mark: entry for entry, mark in MARKS.items()}
+    rows = [tuple(entries.get(cell, cell) for cell in line.strip("| \n").split(" | "))
+            for line in text.splitlines() if line.startswith("| `")]
     return {row[0].strip("`"): row for row in rows if len(row) == len(COLUMNS)}
 
 

@@ -15,6 +15,13 @@ from minijax.demo.digits import Digits
 ROWS, COLUMNS = 3, 6
 
 
+class PlainLogFormatter(LogFormatter):
+    """Ticks of a logarithmic axis as plain numbers, no powers; which of them have one matplotlib says."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
 def save(path: Path, digits: Digits, losses: np.ndarray, guesses: Array | np.ndarray) -> None:
     """Write the picture of the losses and of held-out digits to a file; wrong guesses come first, in red."""
     figure = Figure(figsize=(12, 4.5), layout="constrained")
@@ -35,8 +42,8 @@ def draw_losses(axes: Axes, losses: np.ndarray, unit: str = "cross entropy") -> 
     axes.semilogy(np.arange(window, len(losses) + 1), np.convolve(losses, np.full(window, 1 / window), "valid"),
                   label=f"mean of {window}")
     axes.set(xlabel="step", ylabel=unit, title="training loss")
-    axes.yaxis.set_major_formatter(LogFormatter())  # plain numbers, no powers
-    axes.yaxis.set_minor_formatter(LogFormatter())
+    axes.yaxis.set_major_formatter(PlainLogFormatter())
+    axes.yaxis.set_minor_formatter(PlainLogFormatter())
     axes.legend()
 
 

@@ -13,9 +13,13 @@ from minijax.ir.text import Printer
 from minijax.ir.walk import all_programs
 
 _pattern = re.compile(r"""(?P<held>\0\d+\0)|(?P<comment>\#[^\n]*)|(?P<string>"(?:[^"\\\n]|\\.)*")
-    |(?P<type>~?\b\w+(?:<\w+>)?\[[0-9,]*\](?:\{[\w,]+\})?)|(?P<word>\b(?:lambda|let|in)\b)|(?P<op>(?<==\ )[\w-]+)""",
-                      re.VERBOSE)
-_colours = {"comment": "#888", "string": "#a31515", "type": "#267f99", "word": "#7a3e9d", "op": "#0550ae"}
+    |(?P<type>~?\b\w+(?:<\w+>)?\[[0-9,]*\](?:\{[\w,]+\})?)|(?P<word>\b(?:lambda|let|in)\b)
+    |(?P<op>(?<==\ )[\w-]+|^\ +[\w-]+(?=\[))""", re.VERBOSE | re.MULTILINE)
+# JupyterLab shows `pre` in the proportional font of texts, unless told otherwise.
+STYLE = ("font-family: var(--jp-code-font-family, monospace); font-size: var(--jp-code-font-size, inherit);"
+         " line-height: 1.25; white-space: pre-wrap")
+# Of middling lightness: they can be read on white paper and on dark themes.
+_colours = {"comment": "#808080", "string": "#d13f3f", "type": "#2b83a0", "word": "#a25ac8", "op": "#2f7de1"}
 
 
 def to_html(jaxpr: Jaxpr, folded: bool = False) -> str:
@@ -35,7 +39,7 @@ def to_html(jaxpr: Jaxpr, folded: bool = False) -> str:
 
 
 def _pre(body: str) -> str:
-    return f'<pre style="line-height: 1.25">{body}</pre>'
+    return f'<pre style="{STYLE}">{body}</pre>'
 
 
 def _coloured(text: str, held: list[str]) -> str:

@@ -43,6 +43,7 @@ from minijax.numpy.elementwise import (abs, absolute, acos, acosh, add, angle, a
                                        sin, sinh, sqrt, square, subtract, tan, tanh, true_divide, trunc)
 from minijax.numpy.linear import (cross, dot, inner, kron, matmul, outer, tensordot, vdot, vecdot)
 from minijax.numpy.methods import astype
+from minijax.numpy.missing import pointing_to_jax as _pointing_to_jax
 from minijax.numpy.reductions import (all, allclose, amax, amin, any, argmax, argmin, array_equal, array_equiv,
                                       average, count_nonzero, cumprod, cumsum, max, mean, min, nanmax, nanmean,
                                       nanmin, nanprod, nansum, prod, ptp, std, sum, var)
@@ -95,4 +96,5 @@ __all__ = ["abs", "absolute", "acos", "acosh", "add", "all", "allclose", "amax",
            "uint8", "unique", "unsignedinteger", "unstack", "var", "vdot", "vecdot", "vsplit", "vstack", "where",
            "zeros", "zeros_like"]
 
+__getattr__ = _pointing_to_jax("numpy")
 _fill({name: globals()[name] for name in __all__})

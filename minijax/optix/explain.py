@@ -51,9 +51,10 @@ class Explanation(NamedTuple):
 
     def _repr_html_(self) -> str:
         head, *body = [[html.escape(cell) for cell in row] for row in (HEADER, *[row.cells() for row in self.rows])]
-        lines = ["".join([f"<td>{cell}</td>" for cell in row]) for row in body]
+        left = 'style="text-align: left"'
+        lines = ["".join([f"<td {left}>{cell}</td>" for cell in row]) for row in body]
         return (f"<table><caption>update of params{html.escape(self.path)}</caption>"
-                f"<tr>{''.join([f'<th>{cell}</th>' for cell in head])}</tr>"
+                f"<tr>{''.join([f'<th {left}>{cell}</th>' for cell in head])}</tr>"
                 f"{''.join([f'<tr>{line}</tr>' for line in lines])}</table>")
 
 

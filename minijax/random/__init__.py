@@ -7,6 +7,7 @@
     matrices       orthogonal
 """
 
+from minijax.numpy.missing import pointing_to_jax as _pointing_to_jax
 from minijax.random.choices import categorical, choice, permutation
 from minijax.random.distributions import (bernoulli, cauchy, exponential, gumbel, laplace, logistic, normal, rademacher,
                                           truncated_normal)
@@ -17,3 +18,5 @@ from minijax.random.uniform import bits, randint, uniform
 __all__ = ["PRNGKey", "bernoulli", "bits", "categorical", "cauchy", "choice", "clone", "exponential", "fold_in",
            "gumbel", "key", "key_data", "key_dtype", "key_impl", "laplace", "logistic", "normal", "orthogonal",
            "permutation", "rademacher", "randint", "split", "truncated_normal", "uniform", "wrap_key_data"]
+
+__getattr__ = _pointing_to_jax("random")

@@ -30,11 +30,18 @@ class Dot(str):
     True
     """
 
-    def svg(self) -> str | None:
-        """The picture that the program `dot` draws; None if it is not installed."""
+    def svg(self, timeout: float = 30.0) -> str | None:
+        """The picture that the program `dot` draws; None if it is not installed, or needs more seconds than these.
+
+        A graph of a thousand equations takes it minutes.
+        """
         if shutil.which("dot") is None:
             return None
-        drawn = subprocess.run(["dot", "-Tsvg"], input=self, capture_output=True, text=True, check=True, timeout=60)
+        try:
+            drawn = subprocess.run(["dot", "-Tsvg"], input=self, capture_output=True, text=True, check=True,
+                                   timeout=timeout)
+        except subprocess.TimeoutExpired:
+            return None
         return drawn.stdout[drawn.stdout.index("<svg"):]
 
     def _repr_html_(self) -> str:
@@ -50,8 +57,8 @@ def to_dot(fun: Callable[..., Any]) -> Callable[..., Dot]:
     >>> import minijax.numpy as jnp
     >>> print(to_dot(lambda x: 2.0 * x if x > 0.0 else x)(jnp.ones(())))
     digraph "<lambda>" {
-      label="<lambda>"; labelloc=t; compound=true;
-      node [shape=box, style=filled, fillcolor="#FFF26E", color="#FFDB13"];
+      label="<lambda>"; labelloc=t; compound=true; fontname="Helvetica";
+      node [shape=box, style=filled, fillcolor="#FFF26E", color="#FFDB13", fontname="Helvetica"];
       n0 [label="args[0]\\nf32[]", fillcolor="#FFDEAF", color="#FF8A4F"];
       n1 [label="gt _ 0.0\\nbool[]"];
       n2 [label="mul 2.0 _\\nf32[]"];
@@ -189,8 +196,9 @@ class Drawing:
 
     def text(self, name: str) -> str:
         """The graph in graphviz's language."""
-        head = [f"digraph {quoted(name)} {{", f"  label={quoted(name)}; labelloc=t; compound=true;",
-                '  node [shape=box, style=filled, fillcolor="#FFF26E", color="#FFDB13"];']
+        head = [f"digraph {quoted(name)} {{",
+                f'  label={quoted(name)}; labelloc=t; compound=true; fontname="Helvetica";',
+                '  node [shape=box, style=filled, fillcolor="#FFF26E", color="#FFDB13", fontname="Helvetica"];']
         numbers = iter(range(len(self.edges) + self.count + len(self.record.calls) + 1))
         return "\n".join([*head, *self.root.lines("  ", numbers), *[f"  {edge}" for edge in self.edges], "}"])
 
@@ -203,7 +211,8 @@ def passes_through(eqn: Equation, held: list[Jaxpr]) -> bool:
 
 def title(eqn: Equation, program: Jaxpr) -> str:
     """What a cluster of a held program is called: the op, its small parameters, the traced function."""
-    small = [f"{name}={value}" for name, value in eqn.params.items() if isinstance(value, int | str) and name != "name"]
+    small = [f"{name}={value}" for name, value in eqn.params.items()
+             if isinstance(value, int | str) and name not in ("name", "num_consts")]
     name = eqn.params.get("name", program.debug_name)
     return " ".join([eqn.op.name, *([f"({name})"] if isinstance(name, str) and name else []), *small])
 
