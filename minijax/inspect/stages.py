@@ -38,6 +38,11 @@ class TracedFunction:
         return Lowered(function.lower(*args, **kwargs))
 
 
+def plain(found: Any) -> Any:
+    """What JAX tells of results, a tree with its own leaves in our arrays' places, without those."""
+    return found if callable(found) else pytree.map(lambda x: x.value if isinstance(x, Array) else x, found)
+
+
 class Lowered:
     """A program lowered to StableHLO: `.as_text()`, `.compile()`, `.cost_analysis()`."""
 
@@ -45,7 +50,7 @@ class Lowered:
         self._lowered = lowered
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._lowered, name)
+        return plain(getattr(self._lowered, name))
 
     def as_text(self, dialect: str | None = None, **options: Any) -> str:
         """The program's StableHLO (or HLO) text."""
@@ -63,12 +68,13 @@ class Compiled:
         self._compiled = compiled
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._compiled, name)
+        return plain(getattr(self._compiled, name))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        args, kwargs = pytree.map(lambda x: x.value if isinstance(x, Array) else x, (args, kwargs))
+        args, kwargs = plain((args, kwargs))
         try:
-            return self._compiled(*args, **kwargs)
+            outs = self._compiled(*args, **kwargs)
+            return Array(outs) if type(outs) in Array.backend.array_classes() else outs
         except TypeError as error:
             raise MinijaxTypeError(
                 f"A compiled program was called with other arguments than it was compiled for. {error}\n"

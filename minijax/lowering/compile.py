@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.tree_util import treedef_is_leaf
 
 from minijax import pytree
 from minijax.calls.jit import Traced, jit_p, trace_cache
+from minijax.calls.names import function_name
 from minijax.config import state
 from minijax.ir.passes import dce
 from minijax.lowering.emit import emit, jitted
@@ -28,17 +30,21 @@ def reference_to(function: Any) -> Callable[[], Any]:
 
 
 def compile_function(function: Any, options: Any) -> Any:
-    """A `jax.jit` object for a Python function.  It holds the function weakly: its caller holds it."""
+    """A `jax.jit` object for a Python function.  It holds the function weakly: its caller holds it.
+
+    A result that is one array comes bare, which JAX returns quicker.
+    """
     reference = reference_to(function)
 
     def body(*args: Any, **kwargs: Any) -> Any:
         traced, leaves = trace_call(reference(), options, args, kwargs)
         values = [*map(bare, traced.captured), *(x.value for x in leaves)]
         outs = emit(dce(traced.jaxpr), values)
+        if outs and treedef_is_leaf(traced.out_tree):
+            return outs[0]
         return traced.out_tree.unflatten([Array(x) for x in outs])
 
-    name = getattr(function, "__name__", type(function).__name__)
-    compiled = jitted(name, body, **options.for_backend())
+    compiled = jitted(function_name(function), body, **options.for_backend())
     return with_nan_check(compiled, reference, options) if state.jax_debug_nans else compiled
 
 
@@ -54,7 +60,7 @@ def with_nan_check(compiled: Any, reference: Any, options: Any) -> Any:
     """A jitted function that, when a result has a NaN, finds the equation that made it."""
     def call(*args: Any, **kwargs: Any) -> Any:
         outs = compiled(*args, **kwargs)
-        if has_nan([x.value for x in pytree.leaves(outs)]):
+        if has_nan([*map(bare, pytree.leaves(outs))]):
             traced, leaves = trace_call(reference(), options, args, kwargs)
             report_nan(jit_p, [*map(bare, [*traced.captured, *leaves])], {"jaxpr": traced.jaxpr}, at_line())
         return outs

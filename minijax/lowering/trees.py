@@ -39,10 +39,7 @@ class JaxTrees:
     def register_node(self, cls: type, flatten: Callable[..., Any], unflatten: Callable[..., Any],
                       flatten_with_keys: Callable[..., Any] | None = None) -> None:
         """Make instances of `cls` nodes, for JAX too."""
-        if flatten_with_keys is None:
-            tree_util.register_pytree_node(cls, flatten, unflatten)
-        else:
-            tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+        tree_util.register_pytree_node(cls, flatten, unflatten, flatten_with_keys)
 
 
 def register_array() -> None:

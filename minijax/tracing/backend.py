@@ -44,7 +44,10 @@ class Backend:
         return f"({text}, dtype={array.dtype.name})"
 
     def compile(self, function: Any, options: Any) -> Any:
-        """A compiled form of a Python function for eager calls; None to trace and evaluate each call."""
+        """A compiled form of a Python function for eager calls; None to trace and evaluate each call.
+
+        It returns Arrays, but for a single one, which comes bare.
+        """
         return None
 
     def array_classes(self) -> tuple[type, ...]:
