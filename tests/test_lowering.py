@@ -97,3 +97,21 @@ def test_the_kernel_needs_no_rules_for_jax():
     done = subprocess.run([sys.executable, "-W", "error", "-c", textwrap.dedent(program)], cwd=ROOT,
                           capture_output=True, text=True)
     assert not done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("function, leaves", [
+    (lambda x: x + 1, 1), (lambda x: [x + 1], 1), (lambda x: {"a": x, "b": (2 * x, None)}, 2), (lambda x: (), 0),
+    (lambda x: None, 0)], ids=["array", "list", "tree", "empty", "none"])
+def test_results_of_any_form(function, leaves):
+    """A single array takes another way than a tree; the stages of a call and JAX's own transformations too."""
+    jitted, x = minijax.jit(function), minijax.numpy.arange(3.0)
+    outs, compiled = jitted(x), jitted.lower(x).compile()
+    plain = minijax.tree.map(np.asarray, function(x))
+    for found in (outs, compiled(x)):
+        assert all(isinstance(leaf, minijax.Array) for leaf in minijax.tree.leaves(found))
+        jax.tree.map(np.testing.assert_array_equal, minijax.tree.map(np.asarray, found), plain)
+    in_jax = jax.jit(jitted)(x.value)
+    assert len(jax.tree.leaves(in_jax)) == leaves and not any(type(y) is minijax.Array for y in jax.tree.leaves(in_jax))
+    jax.tree.map(np.testing.assert_array_equal, in_jax, plain)
+    assert [s.shape for s in jax.tree.leaves(jitted.lower(x).out_info)] == [(3,)] * leaves
+    assert minijax.tree.structure(compiled.output_shardings) == minijax.tree.structure(outs)

@@ -47,12 +47,7 @@ class JittedFunction:
         try:
             if context.trace is base_trace and state.token is self._token:
                 outs = self._fast(*args, **kwargs)
-                if type(outs) in self._array_classes:
-                    return Array(outs)
-                first = outs[0] if type(outs) is tuple and outs else outs
-                if type(first) is Array and type(first.value) not in self._array_classes:
-                    return Array.backend.bare_traced(outs)
-                return outs
+                return Array(outs) if type(outs) in self._array_classes else outs
             return self._call(args, kwargs)
         except Exception as error:
             raise shown(error, self._explain(error, args, kwargs))

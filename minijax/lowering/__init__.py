@@ -18,7 +18,7 @@ from minijax.lowering import (table_callbacks, table_calls, table_compute, table
 from minijax.lowering.backend import XlaBackend
 from minijax.lowering.eager import evaluate_xla, evaluate_xla_checked
 from minijax.lowering.table import lower
-from minijax.lowering.trees import JaxTrees, register_array
+from minijax.lowering.trees import JaxTrees, register
 from minijax.tracing.array import Array
 from minijax.tracing.source import hide_frames
 
@@ -36,7 +36,7 @@ def install() -> None:
         if _installed:
             return
         _installed = True
-        register_array()
+        register()
         trees = JaxTrees()
         pytree.forward_registrations(trees)
         pytree.install(trees)

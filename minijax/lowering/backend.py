@@ -12,7 +12,6 @@ from minijax.errors import DistributedError
 from minijax.ir import dtypes
 from minijax.ir.types import ArrayType
 from minijax.lowering.compile import compile_function
-from minijax.lowering.trees import is_array
 from minijax.lowering.values import bare
 from minijax.tracing.backend import Backend
 from minijax.tracing.source import at_line
@@ -90,10 +89,6 @@ class XlaBackend(Backend):
         """JAX's classes of concrete arrays: of numbers, and of keys."""
         with jax.ensure_compile_time_eval():  # it may be asked for first where JAX is tracing
             return type(jax.device_put(0)), type(jax.random.key(0))
-
-    def bare_traced(self, outs: Any) -> Any:
-        """Inside JAX's transformations a jitted function gives back JAX's tracers: `jax.grad(jit(f))` works."""
-        return jax.tree.map(bare, outs, is_leaf=is_array)
 
     def put(self, x: Any, device: Any) -> Any:
         """The device value of a concrete one, moved to a device or a sharding.

@@ -16,6 +16,7 @@ from minijax.config import state
 from minijax.ir.passes import dce
 from minijax.lowering.emit import emit, jitted
 from minijax.lowering.nans import has_nan, report_nan
+from minijax.lowering.trees import Results
 from minijax.lowering.values import bare
 from minijax.tracing.array import Array, typeof
 from minijax.tracing.source import at_line
@@ -34,17 +35,17 @@ def compile_function(function: Any, options: Any) -> Any:
 
     A result that is one array comes bare, which JAX returns quicker.
     """
-    reference = reference_to(function)
+    reference, settings = reference_to(function), options.for_backend()
 
     def body(*args: Any, **kwargs: Any) -> Any:
         traced, leaves = trace_call(reference(), options, args, kwargs)
         values = [*map(bare, traced.captured), *(x.value for x in leaves)]
         outs = emit(dce(traced.jaxpr), values)
-        if outs and treedef_is_leaf(traced.out_tree):
-            return outs[0]
-        return traced.out_tree.unflatten([Array(x) for x in outs])
+        if "out_shardings" in settings:  # which JAX matches with the user's own tree
+            return traced.out_tree.unflatten([Array(x) for x in outs])
+        return outs[0] if outs and treedef_is_leaf(traced.out_tree) else Results(outs, traced.out_tree)
 
-    compiled = jitted(function_name(function), body, **options.for_backend())
+    compiled = jitted(function_name(function), body, **settings)
     return with_nan_check(compiled, reference, options) if state.jax_debug_nans else compiled
 
 

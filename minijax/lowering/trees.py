@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-import jax
 from jax import tree_util
 
 from minijax.tracing.array import Array
@@ -42,6 +41,21 @@ class JaxTrees:
         tree_util.register_pytree_node(cls, flatten, unflatten, flatten_with_keys)
 
 
-def register_array() -> None:
-    """`Array` becomes a node of one leaf to JAX: a jitted call takes it on JAX's C++ path."""
-    jax.tree_util.register_dataclass(Array, data_fields=["value"], meta_fields=[])
+class Results(NamedTuple):
+    """What a compiled function gives JAX to return: bare values, and the structure in which the user gets them."""
+
+    values: Sequence[Any]
+    tree: Any
+
+
+def given(tree: Any, values: Sequence[Any]) -> Any:
+    """Results as Arrays; JAX's tracers stay as they are, so that `jax.grad(jit(f))` works."""
+    classes = Array.backend.array_classes()
+    arrays = [Array(x) for x in values if type(x) in classes]
+    return tree.unflatten(arrays if len(arrays) == len(values) else values)
+
+
+def register() -> None:
+    """`Array` and `Results` become nodes to JAX: a jitted call takes and makes them on JAX's C++ path."""
+    tree_util.register_dataclass(Array, data_fields=["value"], meta_fields=[])
+    tree_util.register_pytree_node(Results, lambda results: results, given)

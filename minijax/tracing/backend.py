@@ -54,10 +54,6 @@ class Backend:
         """The classes of the backend's own arrays, but for stand-ins of a tracer of its own."""
         return (np.ndarray,)
 
-    def bare_traced(self, outs: Any) -> Any:
-        """What a compiled function returns when the backend itself is tracing its caller."""
-        return outs
-
     def put(self, x: Any, device: Any) -> Any:
         """The device value of a concrete one, moved to a device."""
         return x.__array__() if hasattr(x, "__array__") else np.asarray(x).view(Weak)
