@@ -5,7 +5,10 @@ Names are resolved on first use (PEP 562): `import minijax` itself imports nothi
 
 from __future__ import annotations
 
+import gc
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 __version__ = "0.1.0"
@@ -45,12 +48,25 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"minijax.{name}")
     if name not in _HOMES and name not in _NAMESPACES:
         raise AttributeError(f"module 'minijax' has no attribute {name!r}")
-    importlib.import_module("minijax.numpy")  # installs the backend and fills in the methods of arrays
-    importlib.import_module("minijax.inspect")  # programs in notebooks, holders of leaked tracers
-    found = (getattr(importlib.import_module(_HOMES[name]), name) if name in _HOMES
-             else importlib.import_module(f"minijax.{name}"))
+    with _nothing_collected():
+        importlib.import_module("minijax.numpy")  # installs the backend and fills in the methods of arrays
+        importlib.import_module("minijax.inspect")  # programs in notebooks, holders of leaked tracers
+        found = (getattr(importlib.import_module(_HOMES[name]), name) if name in _HOMES
+                 else importlib.import_module(f"minijax.{name}"))
     globals()[name] = found
     return found
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Without the garbage collector: while we are imported it would look through all of JAX, a quarter of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def __dir__() -> list[str]:
