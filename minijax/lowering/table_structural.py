@@ -69,8 +69,11 @@ def _rounds(number: Any, state: Any) -> Any:
 
 @functools.partial(jax.jit, static_argnames="unroll")
 def _threefry(k1: Any, k2: Any, x1: Any, x2: Any, unroll: bool) -> tuple[Any, Any]:
-    """Unrolled, it is one kernel together with what reads the words, and a million of them take a fifth of the time;
-    as a loop its words are there for good: a key is not derived anew wherever it is read."""
+    """Threefry's two words, as JAX's own op gives them.
+
+    Unrolled, the rounds are one kernel together with what reads the words, and a million of them take a fifth of the
+    time.  As a loop their words are there for good: a key is not derived anew wherever it is read.
+    """
     key3 = lax.bitwise_xor(lax.bitwise_xor(k1, k2), np.uint32(THREEFRY_PARITY))
     state = (lax.add(x1, k1), lax.add(x2, k2)), (k2, key3, k1), tuple(np.uint32(THREEFRY_ROTATIONS))
     return lax.fori_loop(1, 6, _rounds, state, unroll=unroll)[0]
