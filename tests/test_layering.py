@@ -6,6 +6,7 @@ tree and sees that it is caught.
 """
 
 import ast
+import gc
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -298,3 +299,14 @@ def test_two_rings_are_two_reports(tmp_path):
 def test_no_module_hides_a_public_name():
     homes = set(minijax._HOMES)
     assert not homes & {path.stem for path in (ROOT / "minijax").iterdir()}
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_first_use_of_a_name_leaves_the_garbage_collector_as_it_was(enabled):
+    before = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        minijax.__getattr__("grad")
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()
